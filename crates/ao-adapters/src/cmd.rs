@@ -1,0 +1,255 @@
+//! The one way in which the adapters start a program: own process group, bounded time, bounded
+//! output, no inherited standard input.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+/// Time that a program gets when the caller names none: ten times what the slowest measured
+/// look-up took on a loaded machine.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Bytes of each output stream that are kept when the caller names no bound.
+const OUTPUT_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
+
+/// Why a program did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CmdError {
+    /// The program is not on the PATH.
+    #[error("`{program}` is not installed or not on the PATH")]
+    Missing {
+        /// Its name.
+        program: String,
+    },
+    /// It could not be started or talked to.
+    #[error("`{program}` could not be run: {source}")]
+    Io {
+        /// Its name.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It took too long and was ended.
+    #[error("`{program}` did not end within {} s", after.as_secs())]
+    TimedOut {
+        /// Its name.
+        program: String,
+        /// The bound.
+        after: Duration,
+    },
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote, up to the bound.
+    pub stdout: Vec<u8>,
+    /// What it complained about, up to the bound.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as one trimmed text.
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+}
+
+/// A program to run.
+#[derive(Debug, Clone)]
+pub struct Cmd {
+    program: OsString,
+    args: Vec<OsString>,
+    dir: Option<PathBuf>,
+    env: BTreeMap<OsString, Option<OsString>>,
+    stdin: Vec<u8>,
+    timeout: Duration,
+    output_bytes_max: usize,
+}
+
+impl Cmd {
+    /// A program without arguments.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            dir: None,
+            env: BTreeMap::new(),
+            stdin: Vec::new(),
+            timeout: TIMEOUT_DEFAULT,
+            output_bytes_max: OUTPUT_BYTES_MAX_DEFAULT,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it in a directory.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env.insert(key.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Feeds it these bytes.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Gives it this long.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Keeps at most this many bytes of each output stream.
+    #[must_use]
+    pub const fn output_bytes_max(mut self, n_bytes: usize) -> Self {
+        self.output_bytes_max = n_bytes;
+        self
+    }
+
+    /// Runs it to its end. A status other than 0 is not an error here.
+    pub async fn run(self) -> Result<Output, CmdError> {
+        let program = self.program.to_string_lossy().into_owned();
+        let after = self.timeout;
+        match tokio::time::timeout(after, self.run_unbounded()).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(source)) if source.kind() == io::ErrorKind::NotFound => {
+                Err(CmdError::Missing { program })
+            }
+            Ok(Err(source)) => Err(CmdError::Io { program, source }),
+            Err(_elapsed) => Err(CmdError::TimedOut { program, after }),
+        }
+    }
+
+    async fn run_unbounded(self) -> io::Result<Output> {
+        #[expect(clippy::disallowed_methods, reason = "this is the wrapper that the rule asks for")]
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(&self.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        for (key, value) in &self.env {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        let mut child = command.spawn()?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let feed = async {
+            if let Some(mut stdin) = stdin
+                && let Err(error) = stdin.write_all(&self.stdin).await
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                return Err(error);
+            }
+            Ok(())
+        };
+        let (_fed, stdout, stderr, status) = tokio::try_join!(
+            feed,
+            read_bounded(stdout, self.output_bytes_max),
+            read_bounded(stderr, self.output_bytes_max),
+            child.wait()
+        )?;
+        Ok(Output { status, stdout, stderr })
+    }
+}
+
+/// Reads a stream to its end and keeps its first bytes, so that its writer never blocks.
+async fn read_bounded(
+    stream: Option<impl AsyncRead + Unpin>,
+    n_bytes_max: usize,
+) -> io::Result<Vec<u8>> {
+    let Some(mut stream) = stream else { return Ok(Vec::new()) };
+    let mut kept = Vec::new();
+    let limit = u64::try_from(n_bytes_max).unwrap_or(u64::MAX);
+    (&mut stream).take(limit).read_to_end(&mut kept).await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn feeds_and_reads_more_than_a_pipe_holds() {
+        let bytes = vec![b'x'; 300_000];
+        let output = Cmd::new("cat").stdin(bytes.clone()).run().await.unwrap();
+        assert_eq!(output.stdout, bytes);
+    }
+
+    #[tokio::test]
+    async fn keeps_no_more_than_asked() {
+        let output =
+            Cmd::new("cat").stdin(vec![b'x'; 300_000]).output_bytes_max(10).run().await.unwrap();
+        assert_eq!(output.stdout, b"xxxxxxxxxx");
+        assert!(output.status.success());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_ended() {
+        let error = Cmd::new("sleep")
+            .arg("600")
+            .timeout(Duration::from_millis(50))
+            .run()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, CmdError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let error = Cmd::new("ao-no-such-program").run().await.unwrap_err();
+        assert_eq!(error.to_string(), "`ao-no-such-program` is not installed or not on the PATH");
+    }
+}

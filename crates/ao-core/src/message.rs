@@ -1,0 +1,161 @@
+//! Messages to agents, and their receipts.
+
+use crate::closed::closed_enum;
+use crate::ids::{CauseKey, IdempotencyKey, LaunchId, MessageId, SessionId};
+use crate::ledger::IncidentKey;
+use crate::time::Moment;
+
+closed_enum! {
+    /// Who a message is from; humans go first.
+    pub enum Lane {
+        /// A person.
+        Human = "human",
+        /// A reaction.
+        Automatic = "automatic",
+    }
+}
+
+closed_enum! {
+    /// How far a message got.
+    pub enum MessageState {
+        /// Waits for its turn, or is held with the reason shown.
+        Queued = "queued",
+        /// Being put into the terminal; a crash here leaves it in doubt.
+        Typing = "typing",
+        /// In the terminal, Enter pressed.
+        Typed = "typed",
+        /// The agent said that it took it in.
+        Submitted = "submitted",
+        /// Its turn began.
+        Acknowledged = "acknowledged",
+        /// It could not be typed at all.
+        Refused = "refused",
+        /// It waited too long.
+        Expired = "expired",
+        /// Its condition no longer holds, or a newer one took its place.
+        Superseded = "superseded",
+        /// Its sender took it back, or its session ended.
+        Cancelled = "cancelled",
+        /// Nobody can tell whether it arrived.
+        InDoubt = "in_doubt",
+    }
+}
+
+impl MessageState {
+    /// Whether nothing more is done about it. `Typed` is final only for agents without a submit
+    /// signal, `InDoubt` until evidence resolves it.
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Acknowledged
+                | Self::Refused
+                | Self::Expired
+                | Self::Superseded
+                | Self::Cancelled
+                | Self::InDoubt
+        )
+    }
+}
+
+closed_enum! {
+    /// Why a message is where it is.
+    pub enum MessageReason {
+        /// A dialog is open.
+        Blocked = "blocked",
+        /// The pane is in copy mode.
+        CopyMode = "copy_mode",
+        /// The agent asked a human; automatic messages wait.
+        WaitingInput = "waiting_input",
+        /// A human is attached and typing.
+        HumanTyping = "human_typing",
+        /// The composer is not empty.
+        ComposerBusy = "composer_busy",
+        /// A usage limit pauses the agent.
+        Paused = "paused",
+        /// The session has not started yet.
+        NotStarted = "not_started",
+        /// A look could not tell whether typing is safe.
+        CannotTell = "cannot_tell",
+        /// An earlier message is unfinished.
+        Behind = "behind",
+        /// The session ended.
+        SessionEnded = "session_ended",
+        /// A newer message of the same incident took its place.
+        Newer = "newer",
+        /// The condition that caused it is over.
+        ConditionOver = "condition_over",
+        /// The runtime refused the text.
+        RuntimeRefused = "runtime_refused",
+        /// The daemon went away between typing and evidence.
+        Interrupted = "interrupted",
+        /// The agent cannot confirm; the receipt ends here.
+        CannotConfirm = "cannot_confirm",
+        /// Its sender took it back.
+        TakenBack = "taken_back",
+    }
+}
+
+/// Largest message in bytes: the largest paste that was measured to arrive exactly.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A message with its receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The session that it is for.
+    pub session: SessionId,
+    /// Who it is from.
+    pub lane: Lane,
+    /// What will be typed: printable characters, newline and tab only.
+    pub text: String,
+    /// How many characters were taken out of what was sent.
+    pub n_stripped: u64,
+    /// How far it got.
+    pub state: MessageState,
+    /// Why it is there.
+    pub reason: Option<MessageReason>,
+    /// The launch that it was typed into.
+    pub launch: Option<LaunchId>,
+    /// What the sender said to recognise a repetition.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// What it reacts to.
+    pub origin: Option<MessageOrigin>,
+    /// When it was queued.
+    pub created_at: Moment,
+    /// When its state last changed.
+    pub updated_at: Moment,
+}
+
+/// The incident that an automatic message belongs to; it is typed only while that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageOrigin {
+    /// The incident.
+    pub incident: IncidentKey,
+    /// Which one of its kind.
+    pub episode: u64,
+    /// The causes that it tells.
+    pub causes: Vec<CauseKey>,
+}
+
+/// A change of one message, valid only from the state that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageChange {
+    /// Queues a new one; a repeated id or idempotency key changes nothing.
+    Queue(Message),
+    /// Moves one on.
+    Move {
+        /// Which one.
+        id: MessageId,
+        /// The state that was read.
+        from: MessageState,
+        /// The new state.
+        to: MessageState,
+        /// Why.
+        reason: Option<MessageReason>,
+        /// The launch that it was typed into, when that is now known.
+        launch: Option<LaunchId>,
+        /// When.
+        at: Moment,
+    },
+}

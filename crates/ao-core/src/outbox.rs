@@ -1,0 +1,96 @@
+//! Effects on the outside: planned in the transaction of the state that caused them, performed
+//! later, at least once, in order per (session, sink).
+
+use crate::closed::closed_enum;
+use crate::ids::{EffectId, NotifierId, SessionId};
+use crate::inbox::Notification;
+use crate::ledger::IncidentKey;
+use crate::time::Moment;
+
+/// Where an effect goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sink {
+    /// One notifier.
+    Notifier(NotifierId),
+}
+
+/// What must still hold when the effect's turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// It is news in itself and does not go stale.
+    Always,
+    /// The incident is still open, in the same episode.
+    IncidentOpen {
+        /// Which incident.
+        incident: IncidentKey,
+        /// Which one of its kind.
+        episode: u64,
+    },
+}
+
+/// A planned effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Stable name, unique per (plan, sink).
+    pub id: EffectId,
+    /// Where it goes.
+    pub sink: Sink,
+    /// What must still hold.
+    pub condition: Condition,
+    /// What is said.
+    pub notification: Notification,
+}
+
+closed_enum! {
+    /// Where a planned effect stands.
+    pub enum OutboxState {
+        /// To be performed.
+        Pending = "pending",
+        /// Handed over durably.
+        Done = "done",
+        /// Its condition no longer held when its turn came.
+        Superseded = "superseded",
+        /// It failed as often as it may; a person should look.
+        Dead = "dead",
+    }
+}
+
+/// A planned effect in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Position: smaller goes first within its (session, sink).
+    pub seq: u64,
+    /// The session whose transaction planned it; none for an infrastructure incident.
+    pub session: Option<SessionId>,
+    /// The effect.
+    pub effect: Effect,
+    /// Where it stands.
+    pub state: OutboxState,
+    /// Failed attempts so far.
+    pub attempts: u32,
+    /// Not before this moment.
+    pub not_before: Option<Moment>,
+    /// What the last failure said.
+    pub last_error: Option<String>,
+}
+
+/// How one try ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxOutcome {
+    /// Handed over durably.
+    Done,
+    /// Its condition no longer held.
+    Superseded,
+    /// Failed; to be tried again.
+    Retry {
+        /// Not before this moment.
+        not_before: Moment,
+        /// What went wrong.
+        error: String,
+    },
+    /// Failed for the last time.
+    Dead {
+        /// What went wrong.
+        error: String,
+    },
+}

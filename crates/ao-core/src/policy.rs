@@ -1,0 +1,142 @@
+//! Thresholds and switches, as data. Every default says how it was chosen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::NotifierId;
+use crate::inbox::Priority;
+use crate::ledger::ReactionKind;
+
+/// Everything that `reduce` may be told to do differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// A look counts as an attempt when it began at least this long after the last counted one:
+    /// the reaper's interval.
+    pub reaper_interval: Duration,
+    /// Counted looks with the same evidence after which a session is stuck.
+    pub detecting_attempts_max: u32,
+    /// Time awake in quarantine after which a session is stuck.
+    pub detecting_for_max: Duration,
+    /// How long an activity heard after the death evidence holds the verdict back.
+    pub veto_for: Duration,
+    /// Silence, awake, of an agent that declares signals before it is stuck.
+    pub no_signal_for_max: Duration,
+    /// The table of reactions.
+    pub reactions: BTreeMap<ReactionKind, ReactionPolicy>,
+    /// Which notifiers hear which priority.
+    pub routing: BTreeMap<Priority, Vec<NotifierId>>,
+}
+
+/// What a reaction does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReactionAction {
+    /// Tells the agent.
+    Message,
+    /// Tells a human.
+    Notify,
+}
+
+/// One line of the reaction table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReactionPolicy {
+    /// Whether it reacts at all.
+    pub is_enabled: bool,
+    /// Whom it tells.
+    pub action: ReactionAction,
+    /// Attempts after the first; without it every new cause is told.
+    pub retries: Option<u32>,
+    /// Escalates when the incident is still open this long after its first attempt.
+    pub escalate_after: Option<Duration>,
+    /// How urgent its notifications are.
+    pub priority: Priority,
+    /// How long the condition must hold first.
+    pub after: Duration,
+    /// Replaces the built-in text of its messages.
+    pub message: Option<String>,
+}
+
+impl ReactionPolicy {
+    const fn notify(priority: Priority) -> Self {
+        Self {
+            is_enabled: true,
+            action: ReactionAction::Notify,
+            retries: None,
+            escalate_after: None,
+            priority,
+            after: Duration::ZERO,
+            message: None,
+        }
+    }
+
+    const fn message(retries: Option<u32>, escalate_after: Option<Duration>) -> Self {
+        Self {
+            is_enabled: true,
+            action: ReactionAction::Message,
+            retries,
+            escalate_after,
+            priority: Priority::Action,
+            after: Duration::ZERO,
+            message: None,
+        }
+    }
+
+    /// The default line of a reaction: the table of the design.
+    pub fn default_of(reaction: ReactionKind) -> Self {
+        match reaction {
+            ReactionKind::CiFailed => Self::message(Some(2), None),
+            ReactionKind::ChangesRequested | ReactionKind::BugbotComments => {
+                Self::message(None, Some(Duration::from_mins(30)))
+            }
+            ReactionKind::MergeConflicts => Self::message(None, Some(Duration::from_mins(15))),
+            ReactionKind::AgentIdle => Self {
+                is_enabled: false,
+                after: Duration::from_mins(15),
+                priority: Priority::Warning,
+                ..Self::message(Some(2), Some(Duration::from_mins(15)))
+            },
+            ReactionKind::TurnFinished => {
+                Self { after: Duration::from_secs(10), ..Self::notify(Priority::Info) }
+            }
+            ReactionKind::SessionDone | ReactionKind::AllComplete => Self::notify(Priority::Info),
+            ReactionKind::ApprovedAndGreen | ReactionKind::PrClosed => {
+                Self::notify(Priority::Action)
+            }
+            ReactionKind::AgentStuck
+            | ReactionKind::AgentNeedsInput
+            | ReactionKind::AgentExited
+            | ReactionKind::Infrastructure => Self::notify(Priority::Urgent),
+        }
+    }
+}
+
+impl Policy {
+    /// The line of a reaction, its default where nothing was said.
+    pub fn reaction(&self, reaction: ReactionKind) -> ReactionPolicy {
+        self.reactions
+            .get(&reaction)
+            .cloned()
+            .unwrap_or_else(|| ReactionPolicy::default_of(reaction))
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            // The design's reaper interval: a person who looks twice sees the change.
+            reaper_interval: Duration::from_secs(5),
+            // Three looks tell a hiccup from a fault.
+            detecting_attempts_max: 3,
+            // Five minutes is what a loaded machine may need to answer again.
+            detecting_for_max: Duration::from_mins(5),
+            // A hook may be in flight for as long as its agent's own timeout.
+            veto_for: Duration::from_mins(1),
+            // The slowest real agent seen needs 25 s to its first signal.
+            no_signal_for_max: Duration::from_secs(90),
+            reactions: ReactionKind::ALL
+                .iter()
+                .map(|&reaction| (reaction, ReactionPolicy::default_of(reaction)))
+                .collect(),
+            routing: BTreeMap::new(),
+        }
+    }
+}

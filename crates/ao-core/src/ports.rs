@@ -1,0 +1,62 @@
+//! The ports: what the engine needs from the outside, each small enough to fake.
+//!
+//! Every port is object safe and has one contract suite in `ao-testkit` that its fake and its real
+//! adapter both pass. Looks never fail: a look that could not tell says so in its value.
+
+use std::future::Future;
+use std::pin::Pin;
+
+mod agent;
+mod launches;
+mod notifier;
+mod processes;
+mod runtime;
+mod store;
+mod system;
+mod workspace;
+
+pub use agent::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
+pub use launches::{LaunchFile, LaunchProof, Launches, LaunchesError};
+pub use notifier::{Notifier, NotifyError};
+pub use processes::{ProcessEnd, ProcessError, ProcessSignal, Processes};
+pub use runtime::{
+    AttachMode, CreateRuntime, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
+    ServerLook, Terminal, TerminalLook,
+};
+pub use store::{
+    ChangeFeed, Commit, Deadlines, Expected, Inbox, InboxFilter, Incidents, InfraIncident,
+    InfraIncidentKind, Loaded, Messages, Outbox, Projects, Sagas, SessionFilter, SessionStore,
+    StoreError,
+};
+pub use system::{Clock, IdGen, Tasks};
+pub use workspace::{
+    CreateWorkspace, CreatedWorkspace, DiffStat, Removal, RemovalMode, Workspace, WorkspaceError,
+    WorkspaceLook, Worktree,
+};
+
+/// A future that can be held behind a `dyn` port.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an error asks of its reader; one table maps it to exit code, HTTP status and retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is malformed or cannot be met as it stands.
+    User,
+    /// What it names does not exist.
+    NotFound,
+    /// Something else is in the way.
+    Conflict,
+    /// Not now; trying again may help.
+    Unavailable,
+    /// A fault of this program.
+    Bug,
+}
+
+/// What an `ensure` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ensured {
+    /// It was not there and now is (or is gone, for a removal).
+    Done,
+    /// It already was as asked.
+    AlreadyThere,
+}

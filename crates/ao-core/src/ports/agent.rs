@@ -1,0 +1,129 @@
+//! One kind of agent: how it is launched and what it can tell.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::ErrorKind;
+use crate::agent::AgentTraits;
+use crate::fact::SignalDetail;
+use crate::ids::{AgentName, AgentSessionId, LaunchId, SessionId};
+use crate::record::ActivityState;
+use crate::time::Timestamp;
+
+/// Why an agent cannot be launched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// Its program is not installed, in the environment that it would get.
+    #[error("`{program}` is not on the PATH of the session")]
+    Missing {
+        /// The program.
+        program: String,
+    },
+    /// The request lacks something.
+    #[error("{message}")]
+    Invalid {
+        /// What.
+        message: String,
+    },
+    /// It cannot resume a conversation.
+    #[error("agent `{agent}` has no way to resume a conversation")]
+    NoResume {
+        /// The agent.
+        agent: AgentName,
+    },
+}
+
+impl AgentError {
+    /// The stable code of SURFACES.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "AGENT_MISSING",
+            Self::Invalid { .. } => "AGENT_INVALID",
+            Self::NoResume { .. } => "AGENT_NO_RESUME",
+        }
+    }
+
+    /// What this error asks of its reader.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Missing { .. } | Self::Invalid { .. } => ErrorKind::User,
+            Self::NoResume { .. } => ErrorKind::Conflict,
+        }
+    }
+}
+
+/// What a launch is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchRequest {
+    /// The session.
+    pub session: SessionId,
+    /// The launch.
+    pub launch: LaunchId,
+    /// Where the agent starts.
+    pub directory: PathBuf,
+    /// A directory of this launch's own for agent files (hooks, settings, prompt).
+    pub files_dir: PathBuf,
+    /// What to do.
+    pub prompt: Option<String>,
+    /// The command line asked for, for the `command` agent.
+    pub argv: Vec<String>,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// The permission mode asked for.
+    pub permission_mode: Option<String>,
+    /// The conversation to resume.
+    pub agent_session_id: Option<AgentSessionId>,
+    /// The environment that the agent will get.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What is to be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The command line; the first word is an absolute path.
+    pub argv: Vec<String>,
+    /// Variables on top of the environment.
+    pub env: BTreeMap<String, String>,
+    /// Files to write, 0600, before it starts: path and content.
+    pub files: Vec<(PathBuf, String)>,
+    /// Text to type once it runs, when the prompt goes in that way.
+    pub typed_prompt: Option<String>,
+}
+
+/// What an agent's event means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentEvent {
+    /// What the agent does.
+    pub activity: ActivityState,
+    /// What was told beyond the state.
+    pub detail: Option<SignalDetail>,
+    /// The agent's own conversation id.
+    pub agent_session_id: Option<AgentSessionId>,
+    /// Whether the agent took a prompt or message in.
+    pub is_submit: bool,
+    /// When a usage limit ends.
+    pub paused_until: Option<Timestamp>,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+/// One kind of agent. Pure: it says what to do, the engine does it.
+pub trait Agent: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &AgentName;
+
+    /// What it can tell.
+    fn traits(&self) -> AgentTraits;
+
+    /// How to start it. Finds its program on the PATH of `request.env`.
+    fn launch(&self, request: &LaunchRequest) -> Result<Invocation, AgentError>;
+
+    /// How to continue its conversation.
+    fn restore_command(&self, request: &LaunchRequest) -> Result<Invocation, AgentError>;
+
+    /// What one of its events means; `None` when it means nothing to us.
+    fn parse_event(&self, event: &str, payload: &str) -> Option<AgentEvent>;
+
+    /// The key that interrupts a turn, by its tmux name.
+    fn interrupt_key(&self) -> &'static str;
+}

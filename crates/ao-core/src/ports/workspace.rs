@@ -1,0 +1,258 @@
+//! The working copy of a session.
+
+use std::path::{Path, PathBuf};
+
+use super::{BoxFuture, Ensured, ErrorKind};
+use crate::ids::{BranchName, RefName, SessionId, Sha};
+use crate::saga::PreImage;
+
+/// Why a workspace could not be had, or not be let go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkspaceError {
+    /// The path is no git repository.
+    #[error("`{path}` is not a git repository")]
+    NotARepo {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The repository has no commit yet.
+    #[error("`{path}` has no commit yet, so nothing can be branched from it")]
+    Unborn {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The branch is checked out elsewhere, or exists and is not this session's.
+    #[error("branch `{branch}` is in use{}", at.as_ref().map(|p| format!(" at `{}`", p.display())).unwrap_or_default())]
+    BranchTaken {
+        /// The branch.
+        branch: BranchName,
+        /// Where it is checked out.
+        at: Option<PathBuf>,
+    },
+    /// Git refuses the name.
+    #[error("git refuses `{branch}` as a branch name")]
+    BranchInvalid {
+        /// The name.
+        branch: String,
+    },
+    /// The base does not exist.
+    #[error("base `{base}` does not exist in the repository")]
+    BaseMissing {
+        /// The base.
+        base: RefName,
+    },
+    /// Something stands at the path already.
+    #[error("`{path}` exists already and is not this session's worktree")]
+    PathTaken {
+        /// The path.
+        path: PathBuf,
+    },
+    /// `git` is not installed.
+    #[error("`git` is not installed or not on the PATH")]
+    GitMissing,
+    /// Git failed; trying again may help.
+    #[error("git failed: {message}")]
+    Git {
+        /// What it said.
+        message: String,
+    },
+    /// The file system failed.
+    #[error("`{path}`: {message}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl WorkspaceError {
+    /// The stable code of SURFACES.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotARepo { .. } => "NOT_A_REPO",
+            Self::Unborn { .. } => "UNBORN",
+            Self::BranchTaken { .. } => "BRANCH_TAKEN",
+            Self::BranchInvalid { .. } => "BRANCH_INVALID",
+            Self::BaseMissing { .. } => "BASE_MISSING",
+            Self::PathTaken { .. } => "PATH_TAKEN",
+            Self::GitMissing => "GIT_MISSING",
+            Self::Git { .. } => "GIT_FAILED",
+            Self::Io { .. } => "IO_FAILED",
+        }
+    }
+
+    /// What this error asks of its reader.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotARepo { .. }
+            | Self::Unborn { .. }
+            | Self::BranchInvalid { .. }
+            | Self::GitMissing => ErrorKind::User,
+            Self::BaseMissing { .. } => ErrorKind::NotFound,
+            Self::BranchTaken { .. } | Self::PathTaken { .. } => ErrorKind::Conflict,
+            Self::Git { .. } | Self::Io { .. } => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What a workspace is created from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateWorkspace {
+    /// Top of the project's main worktree.
+    pub repo: PathBuf,
+    /// The session.
+    pub session: SessionId,
+    /// Where the worktree goes.
+    pub path: PathBuf,
+    /// Its branch: made from `base` when it does not exist, checked out when it exists and nobody
+    /// has it.
+    pub branch: BranchName,
+    /// What to branch from; `None` for the repository's default.
+    pub base: Option<RefName>,
+}
+
+/// A workspace that was just created, or found as an earlier call left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedWorkspace {
+    /// Where it is, resolved.
+    pub path: PathBuf,
+    /// The base as it was resolved.
+    pub base: RefName,
+    /// The commit that the branch started from.
+    pub base_sha: Sha,
+}
+
+/// A registered worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worktree {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its branch, unless detached.
+    pub branch: Option<BranchName>,
+    /// Its head commit.
+    pub head: Option<Sha>,
+    /// Whether it is locked, and why.
+    pub locked: Option<String>,
+    /// Whether its directory is missing.
+    pub is_prunable: bool,
+}
+
+/// What a look at a workspace saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceLook {
+    /// Whether its directory exists.
+    pub exists: bool,
+    /// Whether git has it registered.
+    pub is_registered: bool,
+    /// Locked, and why.
+    pub locked: Option<String>,
+    /// Paths with uncommitted changes, untracked ones included (at most 1,000).
+    pub dirty_paths: Vec<String>,
+    /// A merge, rebase, cherry-pick, revert or bisect in progress.
+    pub operation: Option<String>,
+    /// Head commit.
+    pub head: Option<Sha>,
+    /// Commits that the branch has beyond its base.
+    pub n_commits_ahead: u64,
+    /// Lines added and removed against the base, uncommitted ones included.
+    pub diff: DiffStat,
+}
+
+/// Lines added and removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiffStat {
+    /// Added.
+    pub n_added: u64,
+    /// Removed.
+    pub n_removed: u64,
+}
+
+/// How hard a removal may try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RemovalMode {
+    /// Removes only what holds no work.
+    Careful,
+    /// Preserves the work under `refs/ao/preserved/SESSION` first, then removes.
+    Discard,
+}
+
+/// How a removal ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// The worktree is gone, nothing is lost.
+    Removed {
+        /// Whether its branch, which added nothing to its base, was deleted too.
+        is_branch_deleted: bool,
+        /// Where unreachable or discarded work was preserved.
+        preserved: Option<RefName>,
+    },
+    /// It stays, because it holds work: a sentence.
+    Kept {
+        /// Why.
+        because: String,
+    },
+}
+
+/// Makes, looks at and removes the working copies of sessions. Never loses work.
+pub trait Workspace: Send + Sync {
+    /// Checks, before anything happens, whether `create` could work; resolves base and branch, and
+    /// says what stands there now.
+    fn preflight<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<PreImage, WorkspaceError>>;
+
+    /// Makes the worktree and its branch, or finds what an earlier call for this session left.
+    fn create<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<CreatedWorkspace, WorkspaceError>>;
+
+    /// Makes the worktree of an existing branch again, where it was.
+    fn restore<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<CreatedWorkspace, WorkspaceError>>;
+
+    /// Removes the worktree if nothing is lost by it, and its branch if that adds nothing.
+    fn destroy<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Removal, WorkspaceError>>;
+
+    /// Undoes a `create` that did not become a session: removes only what was absent before, and
+    /// never a worktree that changed. `Kept` says what changed.
+    fn undo_create<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        pre_image: &'a PreImage,
+    ) -> BoxFuture<'a, Result<Removal, WorkspaceError>>;
+
+    /// Every worktree that git has registered for a repository.
+    fn list<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Result<Vec<Worktree>, WorkspaceError>>;
+
+    /// Looks at one worktree.
+    fn inspect<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<WorkspaceLook, WorkspaceError>>;
+
+    /// The difference to the base as text (at most 1 MiB), uncommitted changes and untracked
+    /// files included.
+    fn diff<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<String, WorkspaceError>>;
+
+    /// Keeps the given paths out of `git status` in every worktree of the repository.
+    fn exclude<'a>(
+        &'a self,
+        repo: &'a Path,
+        patterns: &'a [String],
+    ) -> BoxFuture<'a, Result<Ensured, WorkspaceError>>;
+
+    /// The top of the main worktree that a path lies in.
+    fn discover<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<PathBuf, WorkspaceError>>;
+}

@@ -1,0 +1,153 @@
+//! Moments that know three clocks, so that each rule can name the one that it means.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// This moment, moved forward.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// The kernel's name for one boot of one machine (a UUID).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootId(pub u128);
+
+impl BootId {
+    /// Parses the text of `/proc/sys/kernel/random/boot_id`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|&c| c != '-').collect();
+        if digits.len() == 32 { u128::from_str_radix(&digits, 16).ok().map(Self) } else { None }
+    }
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.0;
+        let part = |shift: u32, mask: u128| (all >> shift) & mask;
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            part(96, 0xffff_ffff),
+            part(80, 0xffff),
+            part(64, 0xffff),
+            part(48, 0xffff),
+            part(0, 0xffff_ffff_ffff)
+        )
+    }
+}
+
+/// One instant on three clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// Wall clock: for people, quiet hours and expiry. It may jump.
+    pub wall: Timestamp,
+    /// The boot that the two other clocks count from.
+    pub boot: BootId,
+    /// Since boot, time asleep included: for order and age.
+    pub since_boot: Duration,
+    /// Since boot, time asleep excluded: for patience with an agent.
+    pub awake: Duration,
+}
+
+impl Moment {
+    /// How old `earlier` is now, time asleep included.
+    ///
+    /// Across boots it falls back to the wall clock. Never negative.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        if self.boot == earlier.boot {
+            self.since_boot.saturating_sub(earlier.since_boot)
+        } else {
+            self.wall.since(earlier.wall)
+        }
+    }
+
+    /// How long the machine was awake since `earlier`.
+    ///
+    /// Across boots it falls back to the wall clock. Never negative.
+    #[must_use]
+    pub fn awake_since(&self, earlier: &Self) -> Duration {
+        if self.boot == earlier.boot {
+            self.awake.saturating_sub(earlier.awake)
+        } else {
+            self.wall.since(earlier.wall)
+        }
+    }
+
+    /// Whether this moment lies strictly after `other`.
+    pub fn is_after(&self, other: &Self) -> bool {
+        if self.boot == other.boot {
+            self.since_boot > other.since_boot
+        } else {
+            self.wall > other.wall
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(boot: u128, wall_s: i64, since_boot_s: u64, awake_s: u64) -> Moment {
+        Moment {
+            wall: Timestamp::from_millis(wall_s * 1000),
+            boot: BootId(boot),
+            since_boot: Duration::from_secs(since_boot_s),
+            awake: Duration::from_secs(awake_s),
+        }
+    }
+
+    #[test]
+    fn suspend_counts_for_age_and_not_for_patience() {
+        let before = moment(1, 1_000, 100, 100);
+        let after = moment(1, 33_400, 32_500, 102);
+        assert_eq!(after.since(&before), Duration::from_secs(32_400));
+        assert_eq!(after.awake_since(&before), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_back_changes_no_order_within_a_boot() {
+        let before = moment(1, 10_000, 100, 100);
+        let after = moment(1, 6_400, 105, 105);
+        assert!(after.is_after(&before));
+        assert_eq!(after.since(&before), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn across_boots_age_is_wall_time_and_never_negative() {
+        let before = moment(1, 10_000, 9_000, 9_000);
+        assert_eq!(moment(2, 10_060, 5, 5).since(&before), Duration::from_secs(60));
+        assert_eq!(moment(2, 9_000, 5, 5).since(&before), Duration::ZERO);
+        assert!(!moment(2, 9_000, 5, 5).is_after(&before));
+    }
+
+    #[test]
+    fn a_boot_id_reads_what_it_writes() {
+        let text = "0d5b2d5a-93a0-4c3f-8a7b-0123456789ab";
+        assert_eq!(BootId::parse(text).unwrap().to_string(), text);
+        assert_eq!(BootId::parse("not one"), None);
+    }
+}
