@@ -9,5 +9,6 @@ pub mod git;
 pub mod launches;
 pub mod notifiers;
 pub mod processes;
+pub mod screens;
 pub mod system;
 pub mod tmux;

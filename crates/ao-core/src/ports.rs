@@ -11,6 +11,7 @@ mod launches;
 mod notifier;
 mod processes;
 mod runtime;
+mod screens;
 mod store;
 mod system;
 mod workspace;
@@ -23,6 +24,7 @@ pub use runtime::{
     AttachMode, CreateRuntime, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
     ServerLook, Terminal, TerminalLook,
 };
+pub use screens::{Screens, ScreensError};
 pub use store::{
     ChangeFeed, Commit, Deadlines, Expected, Inbox, InboxFilter, Incidents, InfraIncident,
     InfraIncidentKind, Loaded, Messages, Outbox, Projects, Sagas, SessionFilter, SessionStore,

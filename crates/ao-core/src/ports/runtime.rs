@@ -170,6 +170,11 @@ pub trait Runtime: Send + Sync {
     /// Waits for the next thing at a server that is worth a look. Changes since the previous call
     /// returned are not missed: they end the next call at once.
     fn watch<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerEvent>;
+
+    /// Ends the servers of this home that hold no runtime any more, and says which.
+    ///
+    /// It is called when the daemon stops, so that an unused home leaves nothing running.
+    fn end_idle_servers(&self) -> BoxFuture<'_, Result<Vec<PathBuf>, RuntimeError>>;
 }
 
 /// What a terminal shows at one moment.
