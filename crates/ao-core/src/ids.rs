@@ -119,6 +119,46 @@ id_type!(
     HomeId, "home id"
 );
 
+/// A name that was drawn, not chosen: 26 letters and digits, so it fits into every id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(String);
+
+impl Token {
+    /// Writes 128 bits in Crockford's base 32, lower case. Greater numbers sort later.
+    pub fn from_bits(bits: u128) -> Self {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let digit = |i: u32| {
+            let shifted = bits.checked_shr(i.saturating_mul(5)).unwrap_or(0);
+            let index = usize::try_from(shifted & 31).unwrap_or(0);
+            DIGITS.get(index).copied().map_or('0', char::from)
+        };
+        Self((0..26).rev().map(digit).collect())
+    }
+
+    /// The token as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+macro_rules! minted_ids {
+    ($($name:ident),+) => {
+        $(impl From<Token> for $name {
+            fn from(token: Token) -> Self {
+                Self(token.0)
+            }
+        })+
+    };
+}
+
+minted_ids!(LaunchId, Nonce, MessageId, FactId, NodeId, HomeId);
+
 impl SessionId {
     /// The `n`-th session of a project.
     pub fn of(project: &ProjectId, n: u64) -> Self {
@@ -239,6 +279,15 @@ mod tests {
             Err(error) => error.because.to_owned(),
         };
         assert_eq!(got, expect);
+    }
+
+    #[test]
+    fn a_token_is_an_id_and_sorts_as_its_number_does() {
+        let (small, large) = (Token::from_bits(1), Token::from_bits(u128::MAX));
+        assert_eq!(small.as_str(), "00000000000000000000000001");
+        assert_eq!(large.as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert!(small < large);
+        assert_eq!(LaunchId::parse(large.as_str()).unwrap(), LaunchId::from(large));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::BoxFuture;
+use crate::ids::Token;
 use crate::time::Moment;
 
 /// Tells the time and waits.
@@ -16,8 +17,8 @@ pub trait Clock: Send + Sync {
 
 /// Makes names that nobody can guess and that never repeat.
 pub trait IdGen: Send + Sync {
-    /// 26 lower-case letters and digits with at least 80 random bits, sortable by time of making.
-    fn token(&self) -> String;
+    /// A token with at least 80 random bits; later ones sort later.
+    fn token(&self) -> Token;
 }
 
 /// Runs tasks that shutdown can wait for.
