@@ -1,0 +1,25 @@
+# Every target is safe to repeat and does its own set-up; the scripts say what they do.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fmt
+
+DEMO_KEEP ?=
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the ao binary (target/debug/ao)
+	cargo build --locked --package ao
+
+demo: ## Three sessions with different fates on a scratch repository (DEMO_KEEP=1 keeps it for a look)
+	@DEMO_KEEP='$(DEMO_KEEP)' scripts/demo
+
+test: ## Run every test; installs tmux where that is possible (ARGS goes to the test runner)
+	@scripts/test $(ARGS)
+
+lint: ## Formatting, clippy, rustdoc and dependency rules, all without a warning
+	@scripts/lint
+
+fmt: ## Format the code
+	cargo fmt --all
