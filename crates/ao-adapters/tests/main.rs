@@ -1,0 +1,7 @@
+//! The adapters against the real thing: tmux, git, the process table.
+//!
+//! Every test has a socket, a home and a directory of its own, and ends what it started.
+
+mod launches;
+mod processes;
+mod tmux;
