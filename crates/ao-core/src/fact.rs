@@ -46,6 +46,23 @@ pub struct LookFact {
     pub is_first_after_gap: bool,
     /// The infrastructure incident that explains what was seen, put here by triage.
     pub incident: Option<InfraIncidentId>,
+    /// Whether triage holds a verdict of death back until the next pass: many sessions died in this
+    /// one, and nothing proves why.
+    pub is_held_back: bool,
+}
+
+impl LookFact {
+    /// A look as taken, before triage.
+    pub const fn new(launch: LaunchId, values: LookValues) -> Self {
+        Self {
+            launch,
+            values,
+            exit: None,
+            is_first_after_gap: false,
+            incident: None,
+            is_held_back: false,
+        }
+    }
 }
 
 /// The values of a look, without any time: what evidence is compared by.

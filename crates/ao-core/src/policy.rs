@@ -43,7 +43,8 @@ pub struct ReactionPolicy {
     pub is_enabled: bool,
     /// Whom it tells.
     pub action: ReactionAction,
-    /// Attempts after the first; without it every new cause is told.
+    /// Attempts that are made; the one after them is not sent but escalates. Without it every new
+    /// cause is told.
     pub retries: Option<u32>,
     /// Escalates when the incident is still open this long after its first attempt.
     pub escalate_after: Option<Duration>,

@@ -2,6 +2,7 @@
 
 use crate::closed::closed_enum;
 use crate::deadline::DeadlineChange;
+use crate::ids::AgentSessionId;
 use crate::ledger::{IncidentKey, Ledger};
 use crate::message::MessageOrigin;
 use crate::outbox::Effect;
@@ -39,6 +40,9 @@ pub struct Change {
     pub deadlines: Vec<DeadlineChange>,
     /// Looks that should be taken at once.
     pub asks: Vec<Ask>,
+    /// The agent's own name for its conversation, when this fact told it: it lives in the
+    /// session's record, not in the lifecycle. Absent means not addressed.
+    pub agent_session_id: Option<AgentSessionId>,
     /// Which rule, on which values.
     pub because: Because,
 }
@@ -80,6 +84,8 @@ closed_enum! {
         NoLaunch = "no_launch",
         /// The fact belongs to another launch, or the look began before this one.
         Fenced = "fenced",
+        /// The look began before what is known already.
+        OutdatedLook = "outdated_look",
         /// The machine was booted again.
         Rebooted = "rebooted",
         /// Server unreachable, or a look that could not tell.
