@@ -51,11 +51,20 @@ impl Deadline {
     /// How long is left; zero when due (the boundary is inclusive).
     #[must_use]
     pub fn remaining(&self, now: &Moment) -> Duration {
-        let passed = match self.clock {
+        self.after.saturating_sub(self.passed(now))
+    }
+
+    /// For how long it has been due; zero while it is not.
+    #[must_use]
+    pub fn overdue_for(&self, now: &Moment) -> Duration {
+        self.passed(now).saturating_sub(self.after)
+    }
+
+    fn passed(&self, now: &Moment) -> Duration {
+        match self.clock {
             DeadlineClock::Awake => now.awake_since(&self.armed_at),
             DeadlineClock::Wall => now.wall.since(self.armed_at.wall),
-        };
-        self.after.saturating_sub(passed)
+        }
     }
 
     /// Whether it is due.

@@ -127,6 +127,16 @@ pub struct Message {
     pub updated_at: Moment,
 }
 
+impl Message {
+    /// Whether nothing more is done about it: its state is final, or it was typed at an agent that
+    /// cannot confirm.
+    pub fn is_final(&self) -> bool {
+        self.state.is_final()
+            || (self.state == MessageState::Typed
+                && self.reason == Some(MessageReason::CannotConfirm))
+    }
+}
+
 /// The incident that an automatic message belongs to; it is typed only while that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageOrigin {

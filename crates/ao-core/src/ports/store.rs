@@ -110,7 +110,8 @@ pub struct Commit {
     /// New messages, and moves of old ones. A move from another state than the message has fails
     /// the whole commit with `NotFound`.
     pub messages: Vec<MessageChange>,
-    /// What becomes of the queued messages; after `messages`.
+    /// What becomes of the messages that are still queued after the moves in `messages`. Those that
+    /// this very commit queues are not touched: they are the answer to what it ends.
     pub message_orders: Vec<MessageOrder>,
     /// Planned effects; an id that was planned before changes nothing.
     pub effects: Vec<Effect>,
@@ -139,6 +140,21 @@ impl Commit {
             idempotency_key: None,
             fact: None,
         }
+    }
+
+    /// The first session that something in it belongs to and that is not its own. Such a commit is
+    /// refused with `NotFound`.
+    pub fn stray(&self) -> Option<&SessionId> {
+        let next = self.next.iter().map(|session| &session.record.id);
+        let saga = self.saga.iter().filter_map(|change| match change {
+            SagaChange::Begin(saga) | SagaChange::Put(saga) => Some(&saga.session),
+            SagaChange::End => None,
+        });
+        let messages = self.messages.iter().filter_map(|change| match change {
+            MessageChange::Queue(message) => Some(&message.session),
+            MessageChange::Move { .. } => None,
+        });
+        next.chain(saga).chain(messages).find(|id| **id != self.session)
     }
 }
 
@@ -191,7 +207,8 @@ pub trait SessionStore: Send + Sync {
         n_max: usize,
     ) -> BoxFuture<'a, Result<Vec<JournalRecord>, StoreError>>;
 
-    /// Removes a terminal session's record and everything that hangs on it. Its id stays used.
+    /// Removes a terminal session's record and everything that hangs on it; one that is not terminal
+    /// is `NotFound`. Its id and its idempotency key stay used, effects still pending are performed.
     fn remove<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
@@ -243,7 +260,7 @@ pub trait Messages: Send + Sync {
         n_max: usize,
     ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>>;
 
-    /// Every message that is not final, of every session, oldest first.
+    /// Every message that is not final ([`Message::is_final`]), of every session, oldest first.
     fn unfinished(&self) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
 }
 
