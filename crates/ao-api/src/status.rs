@@ -1,0 +1,81 @@
+//! The daemon about itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The daemon about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DaemonStatus {
+    /// Its process.
+    pub pid: i32,
+    /// Its release.
+    pub version: String,
+    /// What it speaks.
+    pub api_version: u32,
+    /// The directory that everything is in; the data directory when that is split the XDG way.
+    pub home: String,
+    /// Where it listens.
+    pub socket: String,
+    /// The tmux servers that it may use: one for each project.
+    pub tmux_sockets: Vec<String>,
+    /// Whether it has taken in what happened while it was away. False while it starts.
+    pub ready: bool,
+    /// Since when it runs.
+    pub started_at: String,
+    /// Its sessions.
+    pub sessions: SessionCounts,
+    /// Its places.
+    pub capacity: Capacity,
+    /// Its view of the forge.
+    pub scm: Scm,
+}
+
+/// How many sessions there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionCounts {
+    /// All that have a record.
+    pub total: u64,
+    /// Those that have not ended.
+    pub live: u64,
+    /// By display status.
+    pub by_status: BTreeMap<String, u64>,
+}
+
+/// Who holds the places.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Capacity {
+    /// How many may run at once; null when there is no cap.
+    pub max: Option<u64>,
+    /// How many do.
+    pub live: u64,
+    /// How many wait.
+    pub queued: u64,
+}
+
+/// How pull requests are observed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Scm {
+    /// `off` or `on`.
+    pub state: String,
+    /// Why: a sentence.
+    pub reason: Option<String>,
+}
+
+/// Asks the daemon to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShutdownRequest {
+    /// Kill every live session first, workspaces kept. Without it no agent is touched.
+    #[serde(default)]
+    pub sessions: bool,
+}
+
+/// The daemon is about to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShutdownResponse {
+    /// Its process: once that is gone, it has ended.
+    pub pid: i32,
+    /// The sessions that were ended with it.
+    pub sessions: Vec<String>,
+}
