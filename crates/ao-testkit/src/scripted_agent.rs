@@ -1,1 +1,170 @@
-//! scripted_agent
+//! An agent that does what a test says: its traits, its command line and what its events mean.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ao_core::agent::{AgentTraits, Signals};
+use ao_core::ids::AgentName;
+use ao_core::ports::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
+use ao_core::record::ActivityState;
+
+/// How the prompt of a [`ScriptedAgent`] travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PromptWay {
+    /// As the last word of the command line.
+    Argument,
+    /// Typed once the agent runs.
+    Typed,
+}
+
+/// A fake agent.
+#[derive(Debug)]
+pub struct ScriptedAgent {
+    name: AgentName,
+    traits: AgentTraits,
+    prompt_way: PromptWay,
+    can_resume: bool,
+    events: BTreeMap<String, AgentEvent>,
+    failures: Mutex<Vec<AgentError>>,
+}
+
+impl ScriptedAgent {
+    /// An agent that signals everything, stays when done and takes its prompt as an argument.
+    ///
+    /// The names of the activity states are its events; `submit` is a submit and `active` at once.
+    pub fn new(name: AgentName) -> Self {
+        let mut events: BTreeMap<String, AgentEvent> = ActivityState::ALL
+            .iter()
+            .map(|&state| (state.as_str().to_owned(), plain_event(state)))
+            .collect();
+        let submit = AgentEvent { is_submit: true, ..plain_event(ActivityState::Active) };
+        events.insert("submit".to_owned(), submit);
+        Self {
+            name,
+            traits: AgentTraits {
+                signals: Signals::Full,
+                exits_when_done: false,
+                settle_for: Duration::ZERO,
+            },
+            prompt_way: PromptWay::Argument,
+            can_resume: true,
+            events,
+            failures: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Declares other traits.
+    #[must_use]
+    pub const fn with_traits(mut self, traits: AgentTraits) -> Self {
+        self.traits = traits;
+        self
+    }
+
+    /// Declares other signals.
+    #[must_use]
+    pub const fn with_signals(mut self, signals: Signals) -> Self {
+        self.traits.signals = signals;
+        self
+    }
+
+    /// Ends when its work is done.
+    #[must_use]
+    pub const fn exiting_when_done(mut self) -> Self {
+        self.traits.exits_when_done = true;
+        self
+    }
+
+    /// Takes its prompt another way.
+    #[must_use]
+    pub const fn with_prompt_way(mut self, prompt_way: PromptWay) -> Self {
+        self.prompt_way = prompt_way;
+        self
+    }
+
+    /// Cannot resume a conversation.
+    #[must_use]
+    pub const fn without_resume(mut self) -> Self {
+        self.can_resume = false;
+        self
+    }
+
+    /// Gives an event a meaning.
+    #[must_use]
+    pub fn with_event(mut self, name: &str, event: AgentEvent) -> Self {
+        self.events.insert(name.to_owned(), event);
+        self
+    }
+
+    /// Makes the next launch or restore fail; further ones queue behind it.
+    pub fn fail_next(&self, error: AgentError) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+
+    fn fault(&self) -> Result<(), AgentError> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.is_empty() { Ok(()) } else { Err(failures.remove(0)) }
+    }
+
+    fn invocation(&self, words: &[&str], prompt: Option<&str>) -> Invocation {
+        let mut argv = vec![format!("/usr/bin/{}", self.name)];
+        argv.extend(words.iter().map(|&word| word.to_owned()));
+        let mut typed_prompt = None;
+        match (self.prompt_way, prompt) {
+            (_, None) => {}
+            (PromptWay::Argument, Some(prompt)) => argv.push(prompt.to_owned()),
+            (PromptWay::Typed, Some(prompt)) => typed_prompt = Some(prompt.to_owned()),
+        }
+        Invocation { argv, env: BTreeMap::new(), files: Vec::new(), typed_prompt }
+    }
+}
+
+fn plain_event(activity: ActivityState) -> AgentEvent {
+    AgentEvent {
+        activity,
+        detail: None,
+        agent_session_id: None,
+        is_submit: false,
+        paused_until: None,
+        message: None,
+    }
+}
+
+impl Agent for ScriptedAgent {
+    fn name(&self) -> &AgentName {
+        &self.name
+    }
+
+    fn traits(&self) -> AgentTraits {
+        self.traits
+    }
+
+    fn launch(&self, request: &LaunchRequest) -> Result<Invocation, AgentError> {
+        self.fault()?;
+        let words: Vec<&str> = request.argv.iter().map(String::as_str).collect();
+        Ok(self.invocation(&words, request.prompt.as_deref()))
+    }
+
+    fn restore_command(&self, request: &LaunchRequest) -> Result<Invocation, AgentError> {
+        self.fault()?;
+        match &request.agent_session_id {
+            Some(id) if self.can_resume => Ok(self.invocation(&["--resume", id.as_str()], None)),
+            Some(_) | None if self.can_resume => {
+                Ok(self.invocation(&[], request.prompt.as_deref()))
+            }
+            Some(_) | None => Err(AgentError::NoResume { agent: self.name.clone() }),
+        }
+    }
+
+    fn parse_event(&self, event: &str, payload: &str) -> Option<AgentEvent> {
+        let mut event = self.events.get(event)?.clone();
+        if event.message.is_none() && !payload.is_empty() {
+            event.message = Some(payload.to_owned());
+        }
+        Some(event)
+    }
+
+    fn interrupt_key(&self) -> &'static str {
+        "Escape"
+    }
+}

@@ -1,1 +1,346 @@
-//! workspace
+//! A git that lives in memory: repositories, branches, commits, worktrees with files, and a
+//! schedule of faults.
+//!
+//! It keeps the promises of the port, not the file formats of git. Nothing touches the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ao_core::ids::{BranchName, RefName, SessionId, Sha};
+use ao_core::ports::{
+    BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Removal, RemovalMode, Workspace,
+    WorkspaceError, WorkspaceLook, Worktree,
+};
+use ao_core::saga::PreImage;
+
+mod repo;
+
+use repo::{FakeRepo, FakeWorktree, is_branch_name};
+
+/// The calls of the port that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkspaceOp {
+    /// `preflight`.
+    Preflight,
+    /// `create`.
+    Create,
+    /// `restore`.
+    Restore,
+    /// `destroy`.
+    Destroy,
+    /// `undo_create`.
+    UndoCreate,
+    /// `inspect` and `diff`.
+    Look,
+    /// `list`, `exclude` and `discover`.
+    Repository,
+}
+
+/// Workspaces in memory.
+#[derive(Debug, Default)]
+pub struct FakeWorkspace {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    repos: BTreeMap<PathBuf, FakeRepo>,
+    plain: Vec<PathBuf>,
+    faults: BTreeMap<WorkspaceOp, VecDeque<WorkspaceError>>,
+}
+
+impl FakeWorkspace {
+    /// No repository yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a repository with one commit on `main`.
+    pub fn add_repo(&self, path: impl Into<PathBuf>) {
+        self.state().repos.insert(path.into(), FakeRepo::with_a_commit());
+    }
+
+    /// Adds a repository without any commit.
+    pub fn add_unborn_repo(&self, path: impl Into<PathBuf>) {
+        self.state().repos.insert(path.into(), FakeRepo::default());
+    }
+
+    /// Puts something that is no worktree at a path.
+    pub fn occupy(&self, path: impl Into<PathBuf>) {
+        self.state().plain.push(path.into());
+    }
+
+    /// Makes the next call of this kind fail; further ones queue behind it.
+    pub fn fail_next(&self, op: WorkspaceOp, error: WorkspaceError) {
+        self.state().faults.entry(op).or_default().push_back(error);
+    }
+
+    /// Writes a file in a worktree; `false` when there is no such worktree.
+    pub fn write(&self, worktree: &Path, name: &str, text: &str) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| {
+            worktree.files.insert(name.to_owned(), text.to_owned());
+        })
+    }
+
+    /// Reads a file of a worktree.
+    pub fn read(&self, worktree: &Path, name: &str) -> Option<String> {
+        let state = self.state();
+        let worktree = state.repos.values().find_map(|repo| repo.worktrees.get(worktree))?;
+        if worktree.is_dir_missing { None } else { worktree.files.get(name).cloned() }
+    }
+
+    /// Commits everything in a worktree; `false` when there is no such worktree.
+    pub fn commit(&self, worktree: &Path) -> bool {
+        self.with_worktree(worktree, FakeRepo::commit)
+    }
+
+    /// Locks a worktree; `false` when there is no such worktree.
+    pub fn lock(&self, worktree: &Path, reason: &str) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| worktree.locked = Some(reason.to_owned()))
+    }
+
+    /// Begins (or ends, with `None`) an operation such as a merge; `false` without such worktree.
+    pub fn set_operation(&self, worktree: &Path, operation: Option<&str>) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| {
+            worktree.operation = operation.map(str::to_owned);
+        })
+    }
+
+    /// Detaches the head of a worktree; `false` when there is no such worktree.
+    pub fn detach(&self, worktree: &Path) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| worktree.branch = None)
+    }
+
+    /// Removes the directory of a worktree behind git's back; `false` without such worktree.
+    pub fn remove_dir(&self, worktree: &Path) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| worktree.is_dir_missing = true)
+    }
+
+    /// Makes a branch of `main`'s commit in a repository; `false` when it cannot.
+    pub fn add_branch(&self, repo: &Path, branch: &str) -> bool {
+        let mut state = self.state();
+        let Some(repo) = state.repos.get_mut(repo) else { return false };
+        let Some(head) = repo.branches.get("main").cloned() else { return false };
+        repo.branches.insert(branch.to_owned(), head);
+        true
+    }
+
+    /// Merges a branch into `main` by moving `main` to it; `false` when there is none.
+    pub fn fast_forward_main(&self, repo: &Path, branch: &str) -> bool {
+        let mut state = self.state();
+        let Some(repo) = state.repos.get_mut(repo) else { return false };
+        let Some(tip) = repo.branches.get(branch).cloned() else { return false };
+        repo.branches.insert("main".to_owned(), tip);
+        true
+    }
+
+    /// The branches of a repository.
+    pub fn branches(&self, repo: &Path) -> Vec<String> {
+        let state = self.state();
+        state
+            .repos
+            .get(repo)
+            .map(|repo| repo.branches.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Whether work of a session is preserved.
+    pub fn has_preserved(&self, repo: &Path, session: &SessionId) -> bool {
+        self.state().repos.get(repo).is_some_and(|repo| repo.preserved.contains_key(session))
+    }
+
+    fn with_worktree(&self, path: &Path, f: impl FnOnce(&mut FakeRepo, &mut FakeWorktree)) -> bool {
+        let mut state = self.state();
+        for repo in state.repos.values_mut() {
+            if let Some(mut worktree) = repo.worktrees.remove(path) {
+                f(repo, &mut worktree);
+                repo.worktrees.insert(path.to_owned(), worktree);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl State {
+    fn fault(&mut self, op: WorkspaceOp) -> Result<(), WorkspaceError> {
+        match self.faults.get_mut(&op).and_then(VecDeque::pop_front) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn repo(&mut self, path: &Path) -> Result<&mut FakeRepo, WorkspaceError> {
+        self.repos.get_mut(path).ok_or_else(|| WorkspaceError::NotARepo { path: path.to_owned() })
+    }
+
+    /// Checks a request and finds the base; the order is that of the real adapter.
+    fn check(
+        &mut self,
+        request: &CreateWorkspace,
+    ) -> Result<(RefName, Sha, PreImage), WorkspaceError> {
+        let is_occupied = self.plain.contains(&request.path);
+        let repo = self.repo(&request.repo)?;
+        if !is_branch_name(request.branch.as_str()) {
+            return Err(WorkspaceError::BranchInvalid { branch: request.branch.to_string() });
+        }
+        let (base, base_sha) = repo.base(request)?;
+        let found = repo.worktrees.get(&request.path);
+        let is_ours = found.is_some_and(|it| it.session == request.session);
+        if is_occupied || (found.is_some() && !is_ours) {
+            return Err(WorkspaceError::PathTaken { path: request.path.clone() });
+        }
+        repo.check_branch_free(request)?;
+        let branch_at = repo.branches.get(request.branch.as_str()).cloned();
+        Ok((base, base_sha, PreImage { branch_at, path_existed: is_ours, is_recorded: true }))
+    }
+
+    fn make(&mut self, request: &CreateWorkspace) -> Result<CreatedWorkspace, WorkspaceError> {
+        let (base, base_sha, _pre_image) = self.check(request)?;
+        let repo = self.repo(&request.repo)?;
+        let base_sha = repo.begin(request, &base_sha);
+        Ok(CreatedWorkspace { path: request.path.clone(), base, base_sha, stale: None })
+    }
+}
+
+impl Workspace for FakeWorkspace {
+    fn preflight<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<PreImage, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Preflight)?;
+            state.check(request).map(|(_base, _sha, pre_image)| pre_image)
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<CreatedWorkspace, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Create)?;
+            state.make(request)
+        })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<CreatedWorkspace, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Restore)?;
+            state.make(request)
+        })
+    }
+
+    fn destroy<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Removal, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Destroy)?;
+            Ok(state.repo(&request.repo)?.remove(request, mode))
+        })
+    }
+
+    fn undo_create<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        pre_image: &'a PreImage,
+    ) -> BoxFuture<'a, Result<Removal, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::UndoCreate)?;
+            Ok(state.repo(&request.repo)?.undo(request, pre_image))
+        })
+    }
+
+    fn list<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Result<Vec<Worktree>, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Repository)?;
+            Ok(state.repo(repo)?.list(repo))
+        })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<WorkspaceLook, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Look)?;
+            let is_occupied = state.plain.contains(&request.path);
+            Ok(state.repo(&request.repo)?.look(request, is_occupied))
+        })
+    }
+
+    fn diff<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<String, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Look)?;
+            Ok(state.repo(&request.repo)?.diff(request))
+        })
+    }
+
+    fn exclude<'a>(
+        &'a self,
+        repo: &'a Path,
+        patterns: &'a [String],
+    ) -> BoxFuture<'a, Result<Ensured, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Repository)?;
+            let repo = state.repo(repo)?;
+            let n_before = repo.excludes.len();
+            repo.excludes.extend(patterns.iter().cloned());
+            Ok(if repo.excludes.len() == n_before { Ensured::AlreadyThere } else { Ensured::Done })
+        })
+    }
+
+    fn discover<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<PathBuf, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Repository)?;
+            let holds = |top: &Path, repo: &FakeRepo| {
+                path.starts_with(top) || repo.worktrees.keys().any(|it| path.starts_with(it))
+            };
+            state
+                .repos
+                .iter()
+                .find(|(top, repo)| holds(top, repo))
+                .map(|(top, _repo)| top.clone())
+                .ok_or_else(|| WorkspaceError::NotARepo { path: path.to_owned() })
+        })
+    }
+}
+
+/// A request for a session's worktree, from the default base.
+pub fn workspace_request(
+    repo: impl Into<PathBuf>,
+    session: &SessionId,
+    path: impl Into<PathBuf>,
+    branch: &str,
+) -> CreateWorkspace {
+    CreateWorkspace {
+        repo: repo.into(),
+        session: session.clone(),
+        path: path.into(),
+        branch: BranchName::new(branch),
+        base: None,
+    }
+}

@@ -121,6 +121,9 @@ pub struct CreatedWorkspace {
     pub base: RefName,
     /// The commit that the branch started from.
     pub base_sha: Sha,
+    /// Why the base may be older than the one at its remote: a sentence. `None` when it was
+    /// fetched, or has no remote.
+    pub stale: Option<String>,
 }
 
 /// A registered worktree.
