@@ -1,1 +1,4 @@
-//! .
+//! The composition root: configuration, the HTTP interface on the Unix socket, and the one place
+//! that names concrete adapters.
+
+pub mod config;

@@ -1,0 +1,271 @@
+//! The configuration: one TOML file, per-project tables over the defaults, `AO_*` over both.
+//!
+//! It reads no environment of its own and finds no paths: both are handed in, so that a client can
+//! ask the same questions while no daemon runs.
+
+mod file;
+mod parse;
+mod policy;
+mod span;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ao_core::ids::{AgentName, NotifierId, ProjectId};
+use serde_json::Value;
+
+pub use file::{
+    AgentTable, CapacityTable, ConfigFile, DaemonTable, NotifierKind, NotifierTable, ProjectTable,
+    ReactionTable, ReactionsTable, RoutingTable, TmuxTable,
+};
+pub use parse::{ConfigError, Problem};
+pub use span::Span;
+
+use parse::Source;
+
+/// The notifier that always exists.
+pub const INBOX: &str = "inbox";
+
+/// The agent of a session that names none and has a command line.
+pub const COMMAND_AGENT: &str = "command";
+
+/// Ten passes a second: quicker ones only compete with the agents for the machine.
+const REAPER_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// The design's default.
+const REAPER_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it came from, when there is one.
+    pub path: Option<PathBuf>,
+    /// What the file and the environment say together.
+    pub file: ConfigFile,
+}
+
+impl Config {
+    /// Reads the first of the candidates that exists, then the environment over it.
+    pub fn load(
+        candidates: &[PathBuf],
+        env: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        for path in candidates {
+            match std::fs::read_to_string(path) {
+                Ok(text) => return Self::parse(path, &text, env),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(ConfigError::one(
+                        format!("`{}`", path.display()),
+                        format!("cannot be read: {error}"),
+                    ));
+                }
+            }
+        }
+        let mut file = ConfigFile::default();
+        apply_env(&mut file, env)?;
+        Ok(Self { path: None, file })
+    }
+
+    /// Reads a text as if it stood in `path`.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let source = Source::parse(path, text)?;
+        let mut file = source.tables()?;
+        let problems = mistakes(&file, &source);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
+        apply_env(&mut file, env)?;
+        Ok(Self { path: Some(path.to_owned()), file })
+    }
+
+    /// How often every session is looked at.
+    pub fn reaper_interval(&self) -> Duration {
+        self.file.daemon.reaper_interval.map_or(REAPER_INTERVAL, |span| span.0)
+    }
+
+    /// What is logged.
+    pub fn log(&self) -> &str {
+        self.file.daemon.log.as_deref().unwrap_or("info")
+    }
+
+    /// Sessions that may run at once; `None` for no cap.
+    pub fn max_sessions(&self) -> Option<u32> {
+        self.file.capacity.max.filter(|&max| max > 0)
+    }
+
+    /// Every notifier, the inbox included even where the file does not name it.
+    pub fn notifiers(&self) -> BTreeMap<String, NotifierTable> {
+        let mut notifiers = self.file.notifiers.clone();
+        notifiers.entry(INBOX.to_owned()).or_insert(NotifierTable {
+            kind: NotifierKind::Inbox,
+            url: None,
+            argv: None,
+            secret_env: None,
+        });
+        notifiers
+    }
+
+    /// The table of one project over the defaults.
+    ///
+    /// Lists are replaced as a whole, `env` is merged by variable and reactions field by field.
+    pub fn project(&self, id: &ProjectId) -> ProjectTable {
+        let defaults = &self.file.defaults;
+        let Some(own) = self.file.projects.get(id.as_str()) else {
+            return defaults.clone();
+        };
+        let mut env = defaults.env.clone();
+        env.extend(own.env.clone());
+        ProjectTable {
+            agent: or(own.agent.as_ref(), defaults.agent.as_ref()),
+            model: or(own.model.as_ref(), defaults.model.as_ref()),
+            permission: or(own.permission.as_ref(), defaults.permission.as_ref()),
+            base: or(own.base.as_ref(), defaults.base.as_ref()),
+            rules: or(own.rules.as_ref(), defaults.rules.as_ref()),
+            rules_file: or(own.rules_file.as_ref(), defaults.rules_file.as_ref()),
+            env,
+            env_file: or(own.env_file.as_ref(), defaults.env_file.as_ref()),
+            link: or(own.link.as_ref(), defaults.link.as_ref()),
+            copy: or(own.copy.as_ref(), defaults.copy.as_ref()),
+            post_create: or(own.post_create.as_ref(), defaults.post_create.as_ref()),
+            keep_ignored: or(own.keep_ignored.as_ref(), defaults.keep_ignored.as_ref()),
+            disposable: or(own.disposable.as_ref(), defaults.disposable.as_ref()),
+            sparse: or(own.sparse.as_ref(), defaults.sparse.as_ref()),
+            worktree_dir: or(own.worktree_dir.as_ref(), defaults.worktree_dir.as_ref()),
+            reactions: policy::merged(&defaults.reactions, &own.reactions),
+        }
+    }
+
+    /// The configuration as it is in force, as TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(&self.file)
+    }
+}
+
+fn or<T: Clone>(own: Option<&T>, default: Option<&T>) -> Option<T> {
+    own.or(default).cloned()
+}
+
+/// The schema of the file: the one place that says which keys there are.
+pub fn schema() -> Value {
+    schemars::schema_for!(ConfigFile).to_value()
+}
+
+/// What the types cannot refuse.
+fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut say = |path: &[&str], message: String| problems.push(source.problem(path, message));
+    if let Some(span) = file.daemon.reaper_interval
+        && let Err(message) = check_interval(span)
+    {
+        say(&["daemon", "reaper_interval"], message);
+    }
+    for id in file.projects.keys() {
+        if let Err(error) = ProjectId::parse(id.as_str()) {
+            say(&["projects", id], error.to_string());
+        }
+    }
+    for (name, agent) in &file.agents {
+        if let Err(error) = AgentName::parse(name.as_str()) {
+            say(&["agents", name], error.to_string());
+        }
+        if agent.launch.is_empty() {
+            say(&["agents", name], format!("agent `{name}` needs `launch`, its command line"));
+        }
+    }
+    for (id, notifier) in &file.notifiers {
+        for message in notifier_mistakes(id, notifier) {
+            say(&["notifiers", id], message);
+        }
+    }
+    for (priority, ids) in policy::routes(&file.routing) {
+        for id in ids {
+            if id != INBOX && !file.notifiers.contains_key(id) {
+                let known = file.notifiers.keys().map(String::as_str).chain([INBOX]);
+                let hint = parse::nearest(id, known)
+                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                say(
+                    &["routing", priority.as_str()],
+                    format!("there is no `[notifiers.{id}]`{hint}"),
+                );
+            }
+        }
+    }
+    problems
+}
+
+fn notifier_mistakes(id: &str, notifier: &NotifierTable) -> Vec<String> {
+    let mut messages = Vec::new();
+    if let Err(error) = NotifierId::parse(id) {
+        messages.push(error.to_string());
+    }
+    let kind = notifier.kind.as_str();
+    match notifier.kind {
+        NotifierKind::Inbox => {
+            if notifier.argv.is_some() || notifier.url.is_some() {
+                messages.push(format!("notifier `{id}`: `inbox` takes neither `argv` nor `url`"));
+            }
+        }
+        NotifierKind::Command => {
+            if notifier.argv.as_ref().is_none_or(Vec::is_empty) {
+                messages.push(format!("notifier `{id}` needs `argv`, its command line"));
+            }
+        }
+        NotifierKind::Desktop
+        | NotifierKind::Webhook
+        | NotifierKind::Slack
+        | NotifierKind::Discord
+        | NotifierKind::Ntfy => messages.push(format!(
+            "notifier `{id}`: kind `{kind}` is not in this version; use `inbox` or `command`"
+        )),
+    }
+    if id == INBOX && notifier.kind != NotifierKind::Inbox {
+        messages.push(format!("`{INBOX}` is the built-in notifier; give `{kind}` another name"));
+    }
+    messages
+}
+
+fn check_interval(span: Span) -> Result<(), String> {
+    if span.0 < REAPER_INTERVAL_MIN {
+        return Err(format!("`{span}` is shorter than {}", Span(REAPER_INTERVAL_MIN)));
+    }
+    Ok(())
+}
+
+/// Puts the scalars of the environment over those of the file. Empty means not given.
+fn apply_env(file: &mut ConfigFile, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let given = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    if let Some(value) = given("AO_REAPER_INTERVAL") {
+        let span = interval_of(value)
+            .and_then(|span| check_interval(span).map(|()| span))
+            .map_err(|message| ConfigError::one("`AO_REAPER_INTERVAL`", message))?;
+        file.daemon.reaper_interval = Some(span);
+    }
+    if let Some(value) = given("AO_MAX_SESSIONS") {
+        let max = value.parse().map_err(|_error: std::num::ParseIntError| {
+            ConfigError::one("`AO_MAX_SESSIONS`", format!("`{value}` is not a number of sessions"))
+        })?;
+        file.capacity.max = Some(max);
+    }
+    if let Some(value) = given("AO_LOG") {
+        file.daemon.log = Some(value.to_owned());
+    }
+    Ok(())
+}
+
+/// A bare number is seconds: what scripts write.
+fn interval_of(value: &str) -> Result<Span, String> {
+    let seconds = value.parse().ok().map(|seconds| Span(Duration::from_secs(seconds)));
+    seconds.or_else(|| Span::parse(value)).ok_or_else(|| {
+        format!("`{value}` is not a length of time (write `500ms`, `2s`, `15m` or `1h30m`)")
+    })
+}
+
+#[cfg(test)]
+mod tests;
