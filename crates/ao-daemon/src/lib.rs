@@ -2,3 +2,8 @@
 //! that names concrete adapters.
 
 pub mod config;
+
+mod agent_env;
+mod scrub;
+mod socket;
+mod wrapper;
