@@ -162,9 +162,11 @@ pub struct WorkspaceLook {
     pub diff: DiffStat,
 }
 
-/// Lines added and removed.
+/// Files touched, lines added and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DiffStat {
+    /// Files that differ.
+    pub n_files: u64,
     /// Added.
     pub n_added: u64,
     /// Removed.

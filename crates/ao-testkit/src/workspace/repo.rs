@@ -284,6 +284,7 @@ impl FakeRepo {
         if !worktree.is_dir_missing {
             for (_name, old, new) in self.changes(base.as_ref(), worktree) {
                 let (removed, added) = changed_lines(&old, &new);
+                diff.n_files += 1;
                 diff.n_added += added.len() as u64;
                 diff.n_removed += removed.len() as u64;
             }
