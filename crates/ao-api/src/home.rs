@@ -223,7 +223,7 @@ mod tests {
         let get = |name: &str| {
             pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
-        HomeEnv::from_vars(get, PathBuf::from("/work"), 1000)
+        HomeEnv::from_vars(get, PathBuf::from("/cwd"), 1000)
     }
 
     #[track_caller]
@@ -242,9 +242,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_home_share_one_socket() {
-        let expect =
-            ["/work/h/config.toml", "/work/h", "/work/h/daemon.log", "/work/h/daemon.sock"];
-        for home in ["h", "./h", "h/", "/work//h/.", "/work/h"] {
+        let expect = ["/cwd/h/config.toml", "/cwd/h", "/cwd/h/daemon.log", "/cwd/h/daemon.sock"];
+        for home in ["h", "./h", "h/", "/cwd//h/.", "/cwd/h"] {
             check(&[("AO_HOME", home)], expect);
         }
     }
