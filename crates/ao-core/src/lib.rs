@@ -12,6 +12,7 @@ mod closed;
 
 pub mod agent;
 pub mod deadline;
+pub mod decide;
 pub mod event;
 pub mod fact;
 pub mod ids;
@@ -24,10 +25,14 @@ pub mod policy;
 pub mod ports;
 pub mod pr;
 pub mod project;
+pub mod react;
 pub mod record;
+pub mod reduce;
 pub mod saga;
 pub mod session;
+pub mod status;
 pub mod step;
 pub mod time;
+pub mod triage;
 
 pub use closed::UnknownName;

@@ -150,6 +150,7 @@ pub struct MessageOrigin {
 
 /// A change of one message, valid only from the state that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a commit holds one or two, and not for long")]
 pub enum MessageChange {
     /// Queues a new one; a repeated id or idempotency key changes nothing.
     Queue(Message),

@@ -3,7 +3,6 @@
 //! Every port is object safe and has one contract suite in `ao-testkit` that its fake and its real
 //! adapter both pass. Looks never fail: a look that could not tell says so in its value.
 
-use std::future::Future;
 use std::pin::Pin;
 
 mod agent;

@@ -1,0 +1,77 @@
+//! Takes in what the agent or its screen told.
+
+use crate::decide::settle;
+use crate::fact::{SignalDetail, SignalFact};
+use crate::record::{ActivityState, DoneClaim, SessionReason, SessionState};
+use crate::reduce::Plan;
+use crate::step::{Ask, Rule};
+
+/// Reduces one signal.
+pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
+    if plan.lifecycle.is_terminal() {
+        return Rule::Terminal;
+    }
+    let Some(launch) = &plan.lifecycle.launch else { return Rule::NoLaunch };
+    if launch.id != signal.launch {
+        return Rule::Fenced;
+    }
+    let at = plan.fact.at;
+    let signals = launch.traits.signals;
+    let known = plan.lifecycle.activity;
+    if known.is_some_and(|known| known.at.is_after(&at)) {
+        return Rule::OutdatedSignal;
+    }
+    if signal.agent_session_id.is_some()
+        && signal.agent_session_id != plan.session.record.agent_session_id
+    {
+        plan.agent_session_id.clone_from(&signal.agent_session_id);
+    }
+    if !settle::replaces(known.as_ref(), signal, &at, signals) {
+        return Rule::OutdatedSignal;
+    }
+    plan.lifecycle.activity = Some(settle::heard(signal, at));
+    if settle::ends_claim(signal, signals) {
+        plan.lifecycle.claim = None;
+    }
+    if signal.detail == Some(SignalDetail::Done) && plan.lifecycle.claim.is_none() {
+        plan.lifecycle.claim = Some(DoneClaim { at });
+    }
+    plan.lifecycle.paused_until = if signal.detail == Some(SignalDetail::UsageLimited) {
+        signal.paused_until.or(plan.lifecycle.paused_until)
+    } else {
+        None
+    };
+    if signal.activity == ActivityState::Exited {
+        // A goodbye is a claim: only a look tells whether it is true.
+        plan.asks.push(Ask::Look);
+        return Rule::Settled;
+    }
+    resolve(plan, signal)
+}
+
+fn resolve(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
+    let is_resolved = match plan.lifecycle.session.state {
+        SessionState::Detecting => {
+            plan.lifecycle.process_dead_at.is_none()
+                && plan
+                    .lifecycle
+                    .detecting
+                    .is_none_or(|doubt| plan.fact.at.is_after(&doubt.started_at))
+        }
+        SessionState::Stuck => {
+            plan.lifecycle.process_dead_at.is_none()
+                && plan.lifecycle.session.reason == SessionReason::NoSignal
+        }
+        SessionState::NotStarted
+        | SessionState::Working
+        | SessionState::Idle
+        | SessionState::NeedsInput => true,
+        SessionState::Done | SessionState::Terminated => false,
+    };
+    if !is_resolved {
+        return Rule::SignalInQuarantine;
+    }
+    plan.lifecycle.detecting = None;
+    plan.lifecycle.session = settle::settle(&plan.lifecycle);
+    if signal.detail == Some(SignalDetail::Done) { Rule::ClaimedDone } else { Rule::Settled }
+}
