@@ -55,6 +55,13 @@ impl MessageState {
                 | Self::InDoubt
         )
     }
+
+    /// Whether nothing more is done about a message in this state for this reason: the reason tells
+    /// where `Typed` is final.
+    pub const fn is_final_with(self, reason: Option<MessageReason>) -> bool {
+        self.is_final()
+            || (matches!(self, Self::Typed) && matches!(reason, Some(MessageReason::CannotConfirm)))
+    }
 }
 
 closed_enum! {
@@ -130,10 +137,8 @@ pub struct Message {
 impl Message {
     /// Whether nothing more is done about it: its state is final, or it was typed at an agent that
     /// cannot confirm.
-    pub fn is_final(&self) -> bool {
-        self.state.is_final()
-            || (self.state == MessageState::Typed
-                && self.reason == Some(MessageReason::CannotConfirm))
+    pub const fn is_final(&self) -> bool {
+        self.state.is_final_with(self.reason)
     }
 }
 

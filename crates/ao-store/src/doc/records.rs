@@ -1,0 +1,196 @@
+//! The session with its lifecycle and ledger, and what else is one row.
+
+use ao_core::agent::AgentTraits;
+use ao_core::deadline::Deadline;
+use ao_core::inbox::Notification;
+use ao_core::ledger::{Incident, Ledger};
+use ao_core::message::MessageOrigin;
+use ao_core::outbox::{Condition, Effect};
+use ao_core::ports::InfraIncident;
+use ao_core::pr::{Checks, Known, Pr, Review};
+use ao_core::record::{
+    Activity, DoneClaim, Evidence, Launch, Lifecycle, PrVerdict, Quarantine, RuntimeVerdict,
+    SessionVerdict,
+};
+use ao_core::saga::{PreImage, Saga, SagaTrouble};
+use ao_core::session::{
+    Base, ProcessIdentity, RuntimeHandle, ServerIdentity, Session, SessionRecord, WorkspaceRecord,
+};
+use serde_json::Value;
+
+use super::{BadDoc, Doc, enum_doc, struct_doc, tagged, untagged};
+
+struct_doc!(Base { name, sha });
+struct_doc!(ProcessIdentity { boot, pid, start_ticks, nonce });
+struct_doc!(ServerIdentity { socket, process });
+struct_doc!(RuntimeHandle { version, server, session, pane, process });
+struct_doc!(WorkspaceRecord { path, fate, because, branch, preserved_ref });
+struct_doc!(SessionRecord {
+    id,
+    node,
+    project,
+    issue,
+    kind,
+    agent,
+    name,
+    model,
+    permission_mode,
+    branch,
+    base,
+    workspace,
+    handle,
+    launch_id,
+    nonce,
+    agent_session_id,
+    prompt,
+    argv,
+    phase,
+    trouble,
+    created_at,
+    updated_at,
+});
+
+struct_doc!(SessionVerdict { state, reason });
+struct_doc!(RuntimeVerdict { state, reason });
+struct_doc!(PrVerdict { state, reason, number });
+struct_doc!(Activity { state, at, source, detail });
+struct_doc!(Evidence { reason, look });
+struct_doc!(Quarantine { attempts, started_at, counted_at, evidence });
+struct_doc!(AgentTraits { signals, exits_when_done, settle_for });
+struct_doc!(Launch { id, committed_at, traits });
+struct_doc!(DoneClaim { at });
+struct_doc!(Lifecycle {
+    version,
+    revision,
+    session,
+    runtime,
+    activity,
+    prs,
+    pr,
+    detecting,
+    paused_until,
+    launch,
+    intent,
+    claim,
+    process_dead_at,
+    exit,
+    exit_asked,
+    state_since,
+});
+
+impl<T: Doc> Doc for Known<T> {
+    fn write(&self) -> Value {
+        match self {
+            Self::Known { value, at } => tagged("known", (value.write(), at.write()).write()),
+            Self::Unknown => Value::String("unknown".to_owned()),
+        }
+    }
+
+    fn read(value: Value) -> Result<Self, BadDoc> {
+        let (tag, payload) = untagged(value)?;
+        match tag.as_str() {
+            "known" => <(T, _)>::read(payload).map(|(value, at)| Self::Known { value, at }),
+            "unknown" => Ok(Self::Unknown),
+            _ => Err(BadDoc::new(format!("unknown certainty `{tag}`"))),
+        }
+    }
+}
+
+/// A value that is already a document.
+impl Doc for Value {
+    fn write(&self) -> Value {
+        self.clone()
+    }
+
+    fn read(value: Value) -> Result<Self, BadDoc> {
+        Ok(value)
+    }
+}
+
+enum_doc!(Checks {
+    "none" => None,
+    "pending" => Pending,
+    "passed" => Passed,
+    "failed" => Failed { causes },
+    "refused" => Refused,
+});
+enum_doc!(Review {
+    "not_required" => NotRequired,
+    "pending" => Pending,
+    "approved" => Approved,
+    "changes_requested" => ChangesRequested { human, bot },
+});
+struct_doc!(Pr { number, url, base, head, life, draft, checks, review, mergeability });
+
+struct_doc!(Incident { episode, opened_at, attempts, first_attempt_at, is_escalated, causes });
+struct_doc!(Ledger { open, episodes });
+
+struct_doc!(Session { record, lifecycle, ledger });
+
+struct_doc!(PreImage { branch_at, path_existed, is_recorded });
+struct_doc!(SagaTrouble { code, message });
+struct_doc!(Saga {
+    session,
+    kind,
+    step,
+    direction,
+    is_cancelled,
+    pre_image,
+    discard,
+    because,
+    attempts,
+    started_at,
+});
+
+struct_doc!(Deadline { session, kind, armed_at, after, clock });
+struct_doc!(MessageOrigin { incident, episode, causes });
+enum_doc!(Condition { "always" => Always, "incident_open" => IncidentOpen { incident, episode } });
+struct_doc!(Notification { id, session, project, reaction, cause, priority, title, text, at });
+struct_doc!(Effect { id, sink, condition, notification });
+struct_doc!(InfraIncident { id, kind, scope, sessions, opened_at });
+
+/// What of a lifecycle is news when it changes, and nothing else: no times, no memory of the rules.
+pub(crate) fn axes(lifecycle: &Lifecycle) -> Value {
+    let activity = lifecycle.activity.map(|it| (it.state.write(), it.detail.write()).write());
+    let prs: Vec<Value> = lifecycle.prs.values().map(timeless).collect();
+    Value::Array(vec![
+        lifecycle.session.write(),
+        lifecycle.runtime.write(),
+        activity.write(),
+        lifecycle.pr.write(),
+        prs.write(),
+        lifecycle.paused_until.write(),
+    ])
+}
+
+fn timeless(pr: &Pr) -> Value {
+    let Pr { number, url, base, head, life, draft, checks, review, mergeability } = pr;
+    Value::Array(vec![
+        number.write(),
+        url.write(),
+        base.write(),
+        head.value().map(Doc::write).write(),
+        life.value().map(Doc::write).write(),
+        draft.value().map(Doc::write).write(),
+        checks.value().map(Doc::write).write(),
+        review.value().map(Doc::write).write(),
+        mergeability.value().map(Doc::write).write(),
+    ])
+}
+
+/// The record without the time of its last change, which alone is no news.
+pub(crate) fn identity(record: &SessionRecord) -> Value {
+    let mut doc = record.write();
+    if let Value::Object(fields) = &mut doc {
+        fields.remove("updated_at");
+    }
+    doc
+}
+
+/// The record, put together from its two columns.
+pub(crate) fn record(mut identity: Value, updated_at: i64) -> Result<SessionRecord, BadDoc> {
+    if let Value::Object(fields) = &mut identity {
+        fields.insert("updated_at".to_owned(), updated_at.write());
+    }
+    SessionRecord::read(identity)
+}
