@@ -1,1 +1,32 @@
-//! .
+//! The engine: it observes, has the core decide, writes what was decided, and performs it.
+//!
+//! It knows ports and nothing behind them: no tmux, no git, no SQL, no HTTP. Time, names and tasks
+//! come in through ports too, so that a whole run can be repeated from a seed.
+//!
+//! One rule holds everywhere: nothing is kept in memory that the next start would miss. What is in
+//! memory (wake-ups, who is running which saga) is an optimisation, and losing it costs one pass.
+
+mod deliver;
+mod dispatcher;
+mod engine;
+mod lifecycle;
+mod messenger;
+mod outlook;
+mod ports;
+mod reaper;
+mod saga;
+mod sessions;
+mod settings;
+mod spawn;
+mod text;
+mod wake;
+
+pub use engine::{BootError, BootReport, Engine};
+pub use lifecycle::{LifecycleManager, ObserveError, Observed};
+pub use messenger::{Messenger, SendError, SendRequest};
+pub use ports::EnginePorts;
+pub use reaper::{PassReport, Reaper};
+pub use sessions::{KillError, KillReport, SessionError, SessionManager};
+pub use settings::EngineSettings;
+pub use spawn::{SpawnError, SpawnRequest};
+pub use text::{Sanitized, sanitize};

@@ -1,0 +1,149 @@
+//! The engine as one thing: boot, run, stop.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ao_core::ids::LaunchId;
+use ao_core::ports::{LaunchesError, SessionFilter, StoreError};
+
+use crate::dispatcher::Dispatcher;
+use crate::lifecycle::LifecycleManager;
+use crate::messenger::Messenger;
+use crate::ports::EnginePorts;
+use crate::reaper::{PassReport, Reaper};
+use crate::saga::SagaRunner;
+use crate::sessions::SessionManager;
+use crate::settings::EngineSettings;
+use crate::wake::Wake;
+
+/// How long a boot waits for the sagas that it found: a launch or a teardown takes a second or two,
+/// and one that takes longer goes on behind a daemon that is ready.
+const RECOVERY_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Why the engine could not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BootError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The launch files could not be read.
+    #[error(transparent)]
+    Launches(#[from] LaunchesError),
+}
+
+/// What a boot found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BootReport {
+    /// Sagas that were in flight.
+    pub n_sagas: usize,
+    /// Launches that no session refers to, removed.
+    pub n_leftovers: usize,
+    /// Messages that were being typed.
+    pub n_in_doubt: usize,
+    /// The first pass.
+    pub pass: PassReport,
+}
+
+/// The engine.
+pub struct Engine {
+    /// Performs what people ask of sessions.
+    pub sessions: SessionManager,
+    /// Takes facts in.
+    pub lifecycle: LifecycleManager,
+    /// Takes messages in.
+    pub messenger: Messenger,
+    /// Looks at everything.
+    pub reaper: Reaper,
+    ports: EnginePorts,
+    runner: SagaRunner,
+    dispatcher: Dispatcher,
+    wake: Wake,
+}
+
+impl Engine {
+    /// Puts an engine together. Nothing runs yet.
+    pub fn new(ports: EnginePorts, settings: EngineSettings) -> Arc<Self> {
+        let settings = Arc::new(settings);
+        let wake = Wake::new();
+        let lifecycle = LifecycleManager::new(ports.clone(), Arc::clone(&settings), wake.clone());
+        let runner =
+            SagaRunner::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
+        let sessions = SessionManager::new(
+            ports.clone(),
+            Arc::clone(&settings),
+            lifecycle.clone(),
+            runner.clone(),
+        );
+        let messenger = Messenger::new(ports.clone(), lifecycle.clone(), wake.clone());
+        let reaper =
+            Reaper::new(ports.clone(), settings, lifecycle.clone(), runner.clone(), wake.clone());
+        let dispatcher = Dispatcher::new(ports.clone(), wake.clone());
+        Arc::new(Self { sessions, lifecycle, messenger, reaper, ports, runner, dispatcher, wake })
+    }
+
+    /// Brings the record back in line with the world.
+    ///
+    /// *Flow*: leftovers → sagas in flight → one pass → messages in doubt.
+    ///
+    /// *Guarantees*: afterwards every session shows what a look at it showed, and nothing of ours
+    /// is left that no session accounts for. Effects are not performed before the first pass.
+    pub async fn boot(&self) -> Result<BootReport, BootError> {
+        let n_leftovers = self.remove_leftovers().await?;
+        let n_in_doubt = self.messenger.settle_in_doubt().await?;
+        let sagas = self.ports.sagas.in_flight().await?;
+        for saga in &sagas {
+            self.runner.start(&saga.session);
+        }
+        let recovered =
+            sagas.iter().map(|saga| self.runner.settled(&saga.session, RECOVERY_FOR_MAX));
+        for settled in futures_util::future::join_all(recovered).await {
+            settled?;
+        }
+        let pass = self.reaper.pass().await?;
+        Ok(BootReport { n_sagas: sagas.len(), n_leftovers, n_in_doubt, pass })
+    }
+
+    /// A spawn that crashed before its commit left a launch file and nothing else.
+    async fn remove_leftovers(&self) -> Result<usize, BootError> {
+        let filter = SessionFilter { project: None, with_terminal: true };
+        let known: BTreeSet<LaunchId> = self
+            .ports
+            .sessions
+            .list(&filter)
+            .await?
+            .into_iter()
+            .filter_map(|session| session.record.launch_id)
+            .collect();
+        let mut n_removed = 0_usize;
+        for launch in self.ports.launches.list().await? {
+            if !known.contains(&launch) {
+                self.ports.launches.remove(&launch).await?;
+                n_removed = n_removed.saturating_add(1);
+            }
+        }
+        Ok(n_removed)
+    }
+
+    /// Starts the loops: reaper, dispatcher, messenger.
+    pub fn run(&self) {
+        self.ports.tasks.spawn("reaper", Box::pin(self.reaper.clone().run()));
+        self.ports.tasks.spawn("dispatcher", Box::pin(self.dispatcher.clone().run()));
+        self.ports.tasks.spawn("messenger", Box::pin(self.messenger.clone().run()));
+        self.wake.all();
+    }
+
+    /// Asks the loops to stop. Sagas are parked where they stand; the next boot goes on with them.
+    /// Agents keep running; a server without any is ended.
+    pub async fn shutdown(&self) {
+        self.wake.stop();
+        match self.ports.runtime.end_idle_servers().await {
+            Ok(ended) => {
+                for socket in ended {
+                    tracing::info!(socket = %socket.display(), "An idle server was ended.");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "Idle servers were left as they are."),
+        }
+    }
+}

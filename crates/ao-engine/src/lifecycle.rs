@@ -1,0 +1,250 @@
+//! The lifecycle manager: load, reduce, commit on the revision that was read; again on a conflict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ao_core::deadline::DeadlineChange;
+use ao_core::fact::{Fact, FactKind, SignalFact};
+use ao_core::ids::{FactId, MessageId, SessionId};
+use ao_core::journal::JournalEntry;
+use ao_core::message::{Lane, Message, MessageChange, MessageState};
+use ao_core::ports::{Commit, Expected, Loaded, StoreError};
+use ao_core::reduce::reduce;
+use ao_core::session::{Phase, Session};
+use ao_core::step::{Ask, Because, Change, Step};
+use ao_core::time::Moment;
+
+use crate::outlook::{Waited, wait_until};
+use crate::ports::EnginePorts;
+use crate::settings::EngineSettings;
+use crate::text::sanitize;
+use crate::wake::Wake;
+
+/// Tries until a fact is taken in despite concurrent writers. Every try is lost to a writer that
+/// won, so the bound is only reached when this session is written without pause.
+const CONFLICTS_MAX: u32 = 16;
+
+/// How long a signal waits for the launch that sent it to be committed: longer than the proof of
+/// an exec takes on a loaded machine, shorter than a hook's patience.
+const PENDING_LAUNCH_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Why a fact was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObserveError {
+    /// There is no such session.
+    #[error("there is no session `{session}`")]
+    NoSession {
+        /// Its id.
+        session: SessionId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// Whether anything changed.
+    pub is_changed: bool,
+    /// Which rule decided.
+    pub because: Because,
+    /// What should be looked at soon.
+    pub asks: Vec<Ask>,
+}
+
+/// Takes facts in.
+#[derive(Clone)]
+pub struct LifecycleManager {
+    ports: EnginePorts,
+    settings: Arc<EngineSettings>,
+    wake: Wake,
+}
+
+impl LifecycleManager {
+    pub(crate) fn new(ports: EnginePorts, settings: Arc<EngineSettings>, wake: Wake) -> Self {
+        Self { ports, settings, wake }
+    }
+
+    /// Takes one fact in.
+    ///
+    /// *Flow*: load, reduce, commit on the revision that was read; on a conflict all three again.
+    ///
+    /// *Guarantees*: when it returns, what the fact changed is on disk together with everything
+    /// planned because of it, or nothing is. A fact whose id was taken in before changes nothing.
+    ///
+    /// *Caveats*: a fact that changes nothing is not written.
+    pub async fn observe(&self, session: &SessionId, fact: Fact) -> Result<Observed, ObserveError> {
+        if let FactKind::Signal(signal) = &fact.kind {
+            self.wait_for_launch(session, signal).await?;
+        }
+        let mut last = None;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.ports.clock.now();
+            let loaded = self.load(session).await?;
+            let policy = self.settings.policy_of(&loaded.session.record.project);
+            match reduce(&loaded.session, &fact, policy, &now) {
+                Step::None { because, asks } => {
+                    return Ok(Observed { is_changed: false, because, asks });
+                }
+                Step::Change(change) => {
+                    let asks = change.asks.clone();
+                    let because = change.because.clone();
+                    let commit = self.plan(&loaded, *change, &fact, now);
+                    match self.commit(commit).await {
+                        Ok(()) => return Ok(Observed { is_changed: true, because, asks }),
+                        Err(StoreError::FactSeen { .. }) => {
+                            return Ok(Observed { is_changed: false, because, asks: Vec::new() });
+                        }
+                        Err(error @ StoreError::Conflict { .. }) => last = Some(error),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        Err(last.map_or_else(
+            || ObserveError::NoSession { session: session.clone() },
+            ObserveError::Store,
+        ))
+    }
+
+    /// Turns a change into the one value that is written for it.
+    ///
+    /// The session manager adds its saga to it, so that a step's end and what it implies are one
+    /// transaction.
+    pub(crate) fn plan(&self, loaded: &Loaded, change: Change, fact: &Fact, now: Moment) -> Commit {
+        let session = &loaded.session;
+        let id = session.record.id.clone();
+        let mut record = session.record.clone();
+        record.updated_at = now.wall;
+        if let Some(captured) = change.agent_session_id {
+            record.agent_session_id = Some(captured);
+        }
+        let revision = session.lifecycle.revision;
+        let mut commit = Commit::on(id.clone(), Expected::Revision(revision), now);
+        commit.messages = change
+            .messages
+            .into_iter()
+            .map(|planned| {
+                let sanitized = sanitize(&planned.text);
+                MessageChange::Queue(Message {
+                    id: self.message_id(),
+                    session: id.clone(),
+                    lane: Lane::Automatic,
+                    text: sanitized.text,
+                    n_stripped: sanitized.n_stripped,
+                    state: MessageState::Queued,
+                    reason: None,
+                    launch: None,
+                    idempotency_key: None,
+                    origin: Some(planned.origin),
+                    created_at: now,
+                    updated_at: now,
+                })
+            })
+            .collect();
+        commit.next = Some(Session { record, lifecycle: change.lifecycle, ledger: change.ledger });
+        commit.deadlines = change.deadlines;
+        commit.message_orders = change.message_orders;
+        commit.effects = change.effects;
+        commit.fact = fact_id(fact);
+        commit.journal =
+            Some(JournalEntry { at: now, fact: fact.clone(), because: change.because });
+        commit
+    }
+
+    /// Writes a planned commit and wakes whom it concerns.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let has_effects = !commit.effects.is_empty();
+        let has_deadlines =
+            commit.deadlines.iter().any(|change| matches!(change, DeadlineChange::Arm { .. }));
+        let has_next = commit.next.is_some();
+        let has_messages = !commit.messages.is_empty() || !commit.message_orders.is_empty();
+        self.ports.sessions.commit(commit).await?;
+        if has_effects {
+            self.wake.dispatcher.notify_one();
+        }
+        // A changed session may free a message that was held.
+        if has_messages || has_next {
+            self.wake.messenger.notify_one();
+        }
+        if has_deadlines {
+            self.wake.reaper.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn load(&self, session: &SessionId) -> Result<Loaded, ObserveError> {
+        self.ports
+            .sessions
+            .load(session)
+            .await?
+            .ok_or_else(|| ObserveError::NoSession { session: session.clone() })
+    }
+
+    /// Writes down that the machinery of an ended session was put away.
+    pub(crate) async fn end_phase(&self, session: &SessionId) -> Result<(), StoreError> {
+        let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(()) };
+        if loaded.saga.is_some() || loaded.session.record.phase == Phase::Ended {
+            return Ok(());
+        }
+        let now = self.ports.clock.now();
+        let mut next = loaded.session;
+        let expected = Expected::Revision(next.lifecycle.revision);
+        next.record.phase = Phase::Ended;
+        next.record.updated_at = now.wall;
+        let mut commit = Commit::on(session.clone(), expected, now);
+        commit.next = Some(next);
+        match self.commit(commit).await {
+            // Somebody began something with it; the next pass looks again.
+            Ok(()) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn message_id(&self) -> MessageId {
+        self.ports.ids.token().into()
+    }
+
+    /// Facts of a launch that is being started wait until it is committed or unwound.
+    async fn wait_for_launch(
+        &self,
+        session: &SessionId,
+        signal: &SignalFact,
+    ) -> Result<(), ObserveError> {
+        let is_settled = || async {
+            let Some(loaded) = self.ports.sessions.load(session).await? else {
+                return Ok(Some(()));
+            };
+            let record = &loaded.session.record;
+            let is_pending = loaded.session.lifecycle.launch.is_none()
+                && record.launch_id.as_ref() == Some(&signal.launch)
+                && record.phase != Phase::Ended
+                && loaded.saga.is_some();
+            Ok(if is_pending { None } else { Some(()) })
+        };
+        let waited = wait_until(
+            self.ports.feed.as_ref(),
+            self.ports.clock.as_ref(),
+            PENDING_LAUNCH_FOR_MAX,
+            is_settled,
+        )
+        .await?;
+        match waited {
+            // After the bound `reduce` fences the fact and says so.
+            Waited::Met(()) | Waited::TimedOut => Ok(()),
+        }
+    }
+}
+
+/// The id that recognises a repeated fact.
+fn fact_id(fact: &Fact) -> Option<FactId> {
+    match &fact.kind {
+        FactKind::Signal(signal) => Some(signal.id.clone()),
+        FactKind::Look(_)
+        | FactKind::PullRequests(_)
+        | FactKind::Outcome(_)
+        | FactKind::Due(_)
+        | FactKind::SendFailed(_) => None,
+    }
+}

@@ -1,0 +1,282 @@
+//! The messenger: takes messages in, and has them typed one at a time per session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ao_core::ids::{IdempotencyKey, SessionId};
+use ao_core::message::{
+    Lane, MESSAGE_BYTES_MAX, Message, MessageChange, MessageReason, MessageState,
+};
+use ao_core::ports::{Commit, ErrorKind, Expected, StoreError};
+
+use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::ports::EnginePorts;
+use crate::text::sanitize;
+use crate::wake::Wake;
+
+/// Tries of a write that only loses to writers that won.
+const CONFLICTS_MAX: u32 = 16;
+
+/// A message of a person.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// The session that it is for.
+    pub session: SessionId,
+    /// What is said.
+    pub text: String,
+    /// Recognises a repeated request.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Why a message was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// There is no such session.
+    #[error("there is no session `{session}`")]
+    NoSession {
+        /// Its id.
+        session: SessionId,
+    },
+    /// The session ended.
+    #[error("session `{session}` has ended")]
+    Ended {
+        /// Its id.
+        session: SessionId,
+    },
+    /// Nothing printable is in it.
+    #[error("the message is empty")]
+    Empty,
+    /// It is too large.
+    #[error("the message has {n_bytes} bytes; at most {} are taken", MESSAGE_BYTES_MAX)]
+    TooLarge {
+        /// Its size.
+        n_bytes: usize,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SendError {
+    /// The stable code of SURFACES.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSession { .. } => "NO_SESSION",
+            Self::Ended { .. } => "SESSION_ENDED",
+            Self::Empty => "MESSAGE_EMPTY",
+            Self::TooLarge { .. } => "MESSAGE_TOO_LARGE",
+            Self::Store(_) => "STORE_FAILED",
+        }
+    }
+
+    /// What this error asks of its reader.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSession { .. } => ErrorKind::NotFound,
+            Self::Ended { .. } => ErrorKind::Conflict,
+            Self::Empty | Self::TooLarge { .. } => ErrorKind::User,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+impl From<ObserveError> for SendError {
+    fn from(error: ObserveError) -> Self {
+        match error {
+            ObserveError::NoSession { session } => Self::NoSession { session },
+            ObserveError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Takes messages in and delivers them.
+#[derive(Clone)]
+pub struct Messenger {
+    pub(crate) ports: EnginePorts,
+    pub(crate) lifecycle: LifecycleManager,
+    wake: Wake,
+    busy: BusySet,
+}
+
+/// Sessions being typed at, each with whether something was queued since.
+type BusySet = Arc<Mutex<BTreeMap<SessionId, bool>>>;
+
+/// Takes a session off the list of those being typed at, also when its task is dropped.
+struct Busy {
+    session: SessionId,
+    busy: BusySet,
+    wake: Wake,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy.remove(&self.session) == Some(true) {
+            self.wake.messenger.notify_one();
+        }
+    }
+}
+
+impl Messenger {
+    pub(crate) fn new(ports: EnginePorts, lifecycle: LifecycleManager, wake: Wake) -> Self {
+        Self { ports, lifecycle, wake, busy: Arc::default() }
+    }
+
+    /// Queues a message. It is durable when this returns; a repeated key returns the first one.
+    pub async fn send(&self, request: SendRequest) -> Result<Message, SendError> {
+        let sanitized = sanitize(&request.text);
+        if sanitized.text.is_empty() {
+            return Err(SendError::Empty);
+        }
+        if sanitized.text.len() > MESSAGE_BYTES_MAX {
+            return Err(SendError::TooLarge { n_bytes: sanitized.text.len() });
+        }
+        let session = &request.session;
+        let mut last = None;
+        for _ in 0..CONFLICTS_MAX {
+            if let Some(key) = &request.idempotency_key
+                && let Some(message) = self.ports.messages.message_by_key(session, key).await?
+            {
+                return Ok(message);
+            }
+            let loaded = self.lifecycle.load(session).await?;
+            if loaded.session.lifecycle.is_terminal() {
+                return Err(SendError::Ended { session: session.clone() });
+            }
+            let now = self.ports.clock.now();
+            let message = Message {
+                id: self.lifecycle.message_id(),
+                session: session.clone(),
+                lane: Lane::Human,
+                text: sanitized.text.clone(),
+                n_stripped: sanitized.n_stripped,
+                state: MessageState::Queued,
+                reason: None,
+                launch: None,
+                idempotency_key: request.idempotency_key.clone(),
+                origin: None,
+                created_at: now,
+                updated_at: now,
+            };
+            let expected = Expected::Revision(loaded.session.lifecycle.revision);
+            let mut commit = Commit::on(session.clone(), expected, now);
+            commit.messages = vec![MessageChange::Queue(message.clone())];
+            match self.lifecycle.commit(commit).await {
+                Ok(()) if request.idempotency_key.is_none() => return Ok(message),
+                // A concurrent send with the same key may have won: the loop reads which one did.
+                Ok(()) => {}
+                Err(error @ StoreError::Conflict { .. }) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last
+            .map_or_else(|| SendError::NoSession { session: session.clone() }, SendError::Store))
+    }
+
+    /// Delivers until the engine stops.
+    pub(crate) async fn run(self) {
+        loop {
+            tokio::select! {
+            biased;
+                           () = self.wake.stopped() => return,
+                           () = self.wake.messenger.notified() => {}
+                       }
+            match self.ports.messages.unfinished().await {
+                Ok(unfinished) => self.start_all(&unfinished),
+                Err(error) => tracing::error!(%error, "Messages wait for the store."),
+            }
+        }
+    }
+
+    /// Starts one delivery for each session that has something to deliver.
+    fn start_all(&self, unfinished: &[Message]) {
+        let sessions: BTreeSet<&SessionId> = unfinished
+            .iter()
+            .filter(|message| message.state == MessageState::Queued)
+            .map(|message| &message.session)
+            .collect();
+        for session in sessions {
+            if !self.claim(session) {
+                continue;
+            }
+            let guard = Busy {
+                session: session.clone(),
+                busy: Arc::clone(&self.busy),
+                wake: self.wake.clone(),
+            };
+            let this = self.clone();
+            self.ports.tasks.spawn(
+                "delivery",
+                Box::pin(async move {
+                    if let Err(error) = this.deliver_all(&guard.session).await {
+                        let session = &guard.session;
+                        tracing::error!(%session, %error, "A delivery waits for the store.");
+                    }
+                }),
+            );
+        }
+    }
+
+    /// Claims a session for one delivery; one that is claimed already is asked to look again.
+    fn claim(&self, session: &SessionId) -> bool {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_claimed = busy.contains_key(session);
+        busy.insert(session.clone(), is_claimed);
+        !is_claimed
+    }
+
+    /// What was being typed when the daemon went away is in doubt: nobody can tell whether it
+    /// arrived, and it is never typed twice.
+    pub(crate) async fn settle_in_doubt(&self) -> Result<usize, StoreError> {
+        let unfinished = self.ports.messages.unfinished().await?;
+        let mut by_session: BTreeMap<SessionId, Vec<Message>> = BTreeMap::new();
+        for message in unfinished {
+            if message.state == MessageState::Typing {
+                by_session.entry(message.session.clone()).or_default().push(message);
+            }
+        }
+        let mut n_settled = 0_usize;
+        for message in by_session.into_values().flatten() {
+            self.move_message(&message, MessageState::InDoubt, Some(MessageReason::Interrupted))
+                .await?;
+            n_settled = n_settled.saturating_add(1);
+        }
+        Ok(n_settled)
+    }
+
+    /// Moves a message on from the state that was read; says whether it still was in it.
+    pub(crate) async fn move_message(
+        &self,
+        message: &Message,
+        to: MessageState,
+        reason: Option<MessageReason>,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let Some(session) = self.ports.sessions.get(&message.session).await? else {
+                return Ok(false);
+            };
+            let at = self.ports.clock.now();
+            let expected = Expected::Revision(session.lifecycle.revision);
+            let mut commit = Commit::on(message.session.clone(), expected, at);
+            commit.messages = vec![MessageChange::Move {
+                id: message.id.clone(),
+                from: message.state,
+                to,
+                reason,
+                launch: None,
+                at,
+            }];
+            match self.ports.sessions.commit(commit).await {
+                Ok(_) => return Ok(true),
+                Err(StoreError::NotFound { .. }) => return Ok(false),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.wake.is_stopping()
+    }
+}

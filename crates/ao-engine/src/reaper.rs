@@ -1,0 +1,449 @@
+//! The reaper: one idempotent pass over everything every few seconds, and quick looks in between
+//! when a watch saw something.
+//!
+//! A pass takes no input, and two passes are as good as one. An event only says where to look soon;
+//! the exception is the death of a process, which is itself a fact and is committed at once.
+
+mod agenda;
+mod look;
+mod watches;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ao_core::fact::{
+    BootProbe, Fact, FactKind, LookFact, LookValues, ProcessProbe, RuntimeProbe, ServerProbe,
+};
+use ao_core::ids::{LaunchId, SessionId};
+use ao_core::ports::{SessionFilter, StoreError};
+use ao_core::record::SessionState;
+use ao_core::session::{Phase, ServerIdentity, Session};
+use ao_core::step::Ask;
+use ao_core::time::Moment;
+use ao_core::triage::{Seen, announce, triage};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+
+use self::agenda::{Agenda, Due};
+use self::look::{Taken, Target, look_at};
+use self::watches::{EVENTS_MAX, ServerKey, WatchEvent, Watches, server_key};
+use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::ports::EnginePorts;
+use crate::saga::SagaRunner;
+use crate::settings::EngineSettings;
+use crate::wake::Wake;
+
+/// Servers asked at the same time.
+const SERVERS_AT_ONCE: usize = 8;
+
+/// Every so many passes each server is asked even though all watches stand: once a minute at the
+/// default interval.
+const FULL_PASS_EVERY: u64 = 12;
+
+/// How long events of one stroke are collected before the look: deaths of one cause arrive within
+/// a few milliseconds of each other, and are one incident only when they are looked at together.
+const GATHER_FOR: Duration = Duration::from_millis(100);
+
+/// A jump of the suspended time that counts as a resume.
+const SUSPEND_MIN: Duration = Duration::from_secs(1);
+
+/// Incidents that triage compares with: one per server and boot, so far more than are ever open.
+const INCIDENTS_MAX: usize = 100;
+
+/// Whether a look is the first one after a boot or a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    First,
+    None,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PassReport {
+    /// Sessions looked at.
+    pub n_looked: usize,
+    /// Sessions that changed.
+    pub n_changed: usize,
+    /// Servers asked.
+    pub n_servers: usize,
+}
+
+/// Looks at everything that is not terminal.
+#[derive(Clone)]
+pub struct Reaper {
+    ports: EnginePorts,
+    settings: Arc<EngineSettings>,
+    lifecycle: LifecycleManager,
+    runner: SagaRunner,
+    wake: Wake,
+    watches: Watches,
+    events: Arc<Mutex<Option<mpsc::Receiver<WatchEvent>>>>,
+    last_pass: Arc<Mutex<Option<Moment>>>,
+    agenda: Arc<Agenda>,
+    n_passes: Arc<AtomicU64>,
+}
+
+impl Reaper {
+    pub(crate) fn new(
+        ports: EnginePorts,
+        settings: Arc<EngineSettings>,
+        lifecycle: LifecycleManager,
+        runner: SagaRunner,
+        wake: Wake,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+        let watches = Watches::new(ports.clone(), wake.clone(), sender);
+        Self {
+            ports,
+            settings,
+            lifecycle,
+            runner,
+            wake,
+            watches,
+            events: Arc::new(Mutex::new(Some(receiver))),
+            last_pass: Arc::default(),
+            agenda: Arc::default(),
+            n_passes: Arc::default(),
+        }
+    }
+
+    fn last_pass(&self) -> MutexGuard<'_, Option<Moment>> {
+        self.last_pass.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at every session that is not terminal.
+    ///
+    /// *Flow*: sagas that wait are taken up → one question per server → triage over all answers →
+    /// one fact per session → what ended is put away.
+    ///
+    /// *Guarantees*: no input, and twice is the same as once. A session for which all watches stand
+    /// and nothing is in doubt costs no question, except in every 12th pass.
+    pub async fn pass(&self) -> Result<PassReport, StoreError> {
+        let now = self.ports.clock.now();
+        let last_pass = self.last_pass().replace(now);
+        let is_first_after_gap = last_pass.is_none_or(|last| is_gap(&last, &now));
+        let n_pass = self.n_passes.fetch_add(1, Ordering::Relaxed);
+        let is_full = is_first_after_gap || n_pass.is_multiple_of(FULL_PASS_EVERY);
+        for saga in self.ports.sagas.in_flight().await? {
+            self.runner.start(&saga.session);
+        }
+        let sessions = self.sessions(is_full).await?;
+        let live: Vec<&Session> =
+            sessions.iter().filter(|session| !session.lifecycle.is_terminal()).collect();
+        let live_ids: BTreeSet<&SessionId> = live.iter().map(|it| &it.record.id).collect();
+        self.watches.retain(|id| live_ids.contains(id));
+        let looked: Vec<&Session> =
+            live.iter().copied().filter(|it| is_full || self.is_in_doubt(it)).collect();
+        let gap = if is_first_after_gap { Gap::First } else { Gap::None };
+        let (report, changed) = self.look_with(&looked, gap, &[]).await?;
+        self.watch_all(&live);
+        for session in sessions.iter().filter(|session| is_to_be_put_away(session)) {
+            self.put_away(session).await?;
+        }
+        self.put_away_ended(&changed).await?;
+        Ok(report)
+    }
+
+    /// Asks for the deadlines that are due, and has each of them decided.
+    pub async fn tick_escalations(&self) -> Result<usize, StoreError> {
+        let now = self.ports.clock.now();
+        let due = self.ports.deadlines.due(&now).await?;
+        let n_due = due.len();
+        for deadline in due {
+            let fact = Fact { at: now, kind: FactKind::Due(deadline.kind) };
+            match self.lifecycle.observe(&deadline.session, fact).await {
+                Ok(_) => {}
+                Err(ObserveError::NoSession { session }) => {
+                    tracing::error!(%session, "A deadline of no session came due.");
+                }
+                Err(ObserveError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(n_due)
+    }
+
+    /// Passes, looks and ticks until the engine stops.
+    pub(crate) async fn run(self) {
+        let receiver = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut receiver) = receiver else { return };
+        let mut pass_at = self.ports.clock.now().since_boot;
+        loop {
+            let wait = self.wait_for(pass_at).await;
+            tokio::select! {
+            biased;
+                           () = self.wake.stopped() => return,
+                           event = receiver.recv() => {
+                               if let Some(event) = event {
+                                   self.note(event).await;
+                               }
+                           }
+                           () = self.wake.reaper.notified() => logged(self.adopt().await),
+                           () = self.ports.clock.sleep(wait) => {}
+                       }
+            let now = self.ports.clock.now();
+            if now.since_boot >= pass_at || self.is_resumed(&now) {
+                logged(self.pass().await.map(drop));
+                pass_at = now.since_boot.saturating_add(self.settings.reaper_interval);
+                // Messages that are held are looked at again.
+                self.wake.messenger.notify_one();
+            }
+            logged(self.take_due_looks().await);
+            logged(self.tick_escalations().await.map(drop));
+        }
+    }
+
+    fn is_resumed(&self, now: &Moment) -> bool {
+        self.last_pass().is_some_and(|last| is_gap(&last, now))
+    }
+
+    /// How long until something is due: the pass, a quick look, a deadline.
+    async fn wait_for(&self, pass_at: Duration) -> Duration {
+        let now = self.ports.clock.now();
+        let look_at = self.agenda.next_at();
+        let soonest = look_at.unwrap_or(pass_at).min(pass_at).saturating_sub(now.since_boot);
+        match self.ports.deadlines.next_due_in(&now).await {
+            Ok(Some(deadline)) => soonest.min(deadline),
+            Ok(None) | Err(_) => soonest,
+        }
+    }
+
+    /// Takes up what was launched since the last pass: it is watched, and looked at once.
+    async fn adopt(&self) -> Result<(), StoreError> {
+        let sessions = self.sessions(false).await?;
+        let live: Vec<&Session> =
+            sessions.iter().filter(|session| !session.lifecycle.is_terminal()).collect();
+        self.watch_all(&live);
+        for session in live {
+            if session.lifecycle.session.state == SessionState::NotStarted
+                && let Some(target) = Target::of(session)
+            {
+                self.look_soon(&target.handle.server, Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    async fn sessions(&self, with_terminal: bool) -> Result<Vec<Session>, StoreError> {
+        let filter = SessionFilter { project: None, with_terminal };
+        self.ports.sessions.list(&filter).await
+    }
+
+    fn watch_all(&self, live: &[&Session]) {
+        for session in live {
+            let Some(target) = Target::of(session) else { continue };
+            if self.ports.processes.boot() == target.handle.process.boot {
+                self.watches.ensure_process(
+                    &target.session,
+                    &target.launch,
+                    &target.handle.process,
+                );
+                self.watches.ensure_server(&target.handle.server);
+            }
+        }
+    }
+
+    fn is_in_doubt(&self, session: &Session) -> bool {
+        let is_settled = match session.lifecycle.session.state {
+            SessionState::Working | SessionState::Idle | SessionState::NeedsInput => true,
+            SessionState::NotStarted
+            | SessionState::Stuck
+            | SessionState::Detecting
+            | SessionState::Done
+            | SessionState::Terminated => false,
+        };
+        let stands = session.record.handle.as_ref().is_some_and(|handle| {
+            self.watches.stand_for(&session.record.id, &handle.process, &handle.server)
+        });
+        !is_settled || !stands
+    }
+
+    /// The death of a process is a fact; everything else says where to look.
+    async fn note(&self, event: WatchEvent) {
+        match event {
+            WatchEvent::ProcessDied { session, launch } => {
+                if let Err(error) = self.note_death(&session, launch).await {
+                    tracing::error!(%session, %error, "A death was not written down.");
+                }
+            }
+            WatchEvent::ServerStirred(server) => self.look_soon(&server, GATHER_FOR),
+        }
+    }
+
+    async fn note_death(&self, session: &SessionId, launch: LaunchId) -> Result<(), ObserveError> {
+        let loaded = self.lifecycle.load(session).await?;
+        if let Some(target) = Target::of(&loaded.session) {
+            self.look_soon(&target.handle.server, GATHER_FOR);
+        }
+        let values = LookValues {
+            boot: BootProbe::Same,
+            // Nobody asked the server; nothing speaks against it.
+            server: ServerProbe::Living,
+            runtime: RuntimeProbe::NotLooked,
+            process: ProcessProbe::Dead,
+        };
+        let at = self.ports.clock.now();
+        let fact = Fact { at, kind: FactKind::Look(LookFact::new(launch, values)) };
+        self.lifecycle.observe(session, fact).await.map(drop)
+    }
+
+    fn look_soon(&self, server: &ServerIdentity, after: Duration) {
+        let at = self.ports.clock.now().since_boot.saturating_add(after);
+        self.agenda.put(server, at);
+    }
+
+    /// Takes the quick looks whose time has come.
+    async fn take_due_looks(&self) -> Result<(), StoreError> {
+        let due = self.agenda.take_due(self.ports.clock.now().since_boot);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let due_keys: BTreeSet<ServerKey> = due.iter().map(|due| server_key(&due.server)).collect();
+        let sessions = self.sessions(false).await?;
+        let looked: Vec<&Session> = sessions
+            .iter()
+            .filter(|session| {
+                let handle = session.record.handle.as_ref();
+                handle.is_some_and(|handle| due_keys.contains(&server_key(&handle.server)))
+            })
+            .collect();
+        let (_, changed) = self.look_with(&looked, Gap::None, &due).await?;
+        self.put_away_ended(&changed).await
+    }
+
+    /// Puts away those of these sessions that have ended.
+    async fn put_away_ended(&self, changed: &[SessionId]) -> Result<(), StoreError> {
+        for id in changed {
+            if let Some(session) = self.ports.sessions.get(id).await?
+                && is_to_be_put_away(&session)
+            {
+                self.put_away(&session).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks, has triage group what died, and has each look decided.
+    async fn look_with(
+        &self,
+        sessions: &[&Session],
+        gap: Gap,
+        quick: &[Due],
+    ) -> Result<(PassReport, Vec<SessionId>), StoreError> {
+        let mut by_server: BTreeMap<ServerKey, (ServerIdentity, Vec<Target>)> = BTreeMap::new();
+        for target in sessions.iter().filter_map(|session| Target::of(session)) {
+            let server = target.handle.server.clone();
+            let entry = by_server.entry(server_key(&server));
+            entry.or_insert_with(|| (server, Vec::new())).1.push(target);
+        }
+        let n_servers = by_server.len();
+        let looks = by_server
+            .into_values()
+            .map(|(server, targets)| async move { look_at(&self.ports, &server, targets).await });
+        let mut taken: Vec<Taken> =
+            futures_util::stream::iter(looks).buffer_unordered(SERVERS_AT_ONCE).concat().await;
+        taken.sort_by(|a, b| a.target.session.cmp(&b.target.session));
+        let n_looked = taken.len();
+        let mut changed = Vec::new();
+        for (session, fact) in self.triage(sessions, taken, gap).await? {
+            if self.decide(session, fact, quick).await? {
+                changed.push(session.record.id.clone());
+            }
+        }
+        Ok((PassReport { n_looked, n_changed: changed.len(), n_servers }, changed))
+    }
+
+    /// Opens an incident for each outage under many sessions, before anyone is told of a death.
+    async fn triage<'a>(
+        &self,
+        sessions: &[&'a Session],
+        taken: Vec<Taken>,
+        gap: Gap,
+    ) -> Result<Vec<(&'a Session, Fact)>, StoreError> {
+        let by_id: BTreeMap<&SessionId, &'a Session> =
+            sessions.iter().map(|session| (&session.record.id, *session)).collect();
+        let seen = taken
+            .into_iter()
+            .filter_map(|look| {
+                let session = *by_id.get(&look.target.session)?;
+                let is_first_after_gap = gap == Gap::First;
+                let fact = LookFact { is_first_after_gap, ..look.fact };
+                Some(Seen { session, fact: Fact { at: look.began_at, kind: FactKind::Look(fact) } })
+            })
+            .collect();
+        let known = self.ports.incidents.incidents(INCIDENTS_MAX).await?;
+        let now = self.ports.clock.now();
+        let triaged = triage(seen, &known, &self.settings.policy, &now);
+        for incident in &triaged.incidents {
+            let effects = announce(incident, &self.settings.policy);
+            self.ports.incidents.open_incident(incident, &effects).await?;
+            self.wake.dispatcher.notify_one();
+        }
+        Ok(triaged.seen.into_iter().map(|one| (one.session, one.fact)).collect())
+    }
+
+    async fn decide(
+        &self,
+        session: &Session,
+        fact: Fact,
+        quick: &[Due],
+    ) -> Result<bool, StoreError> {
+        let id = &session.record.id;
+        match self.lifecycle.observe(id, fact).await {
+            Ok(observed) => {
+                if observed.asks.contains(&Ask::Look)
+                    && let Some(handle) = &session.record.handle
+                {
+                    let now = self.ports.clock.now().since_boot;
+                    self.agenda.put_again(&handle.server, quick, now);
+                }
+                Ok(observed.is_changed)
+            }
+            // Removed while it was looked at.
+            Err(ObserveError::NoSession { .. }) => Ok(false),
+            Err(ObserveError::Store(error @ StoreError::Conflict { .. })) => {
+                tracing::warn!(session = %id, %error, "A look is left to the next pass.");
+                Ok(false)
+            }
+            Err(ObserveError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Puts away what an ended session leaves: its last screen is kept, its dead terminal and its
+    /// launch files go. Its worktree stays: that is for a person to decide.
+    async fn put_away(&self, session: &Session) -> Result<(), StoreError> {
+        let record = &session.record;
+        if let Some(handle) = &record.handle
+            && handle.process.boot == self.ports.processes.boot()
+        {
+            self.runner.save_screen(record, handle).await;
+            if let Err(error) = self.ports.runtime.destroy(handle).await {
+                tracing::debug!(session = %record.id, %error, "A dead terminal stays for now.");
+            }
+        }
+        if let Some(launch) = &record.launch_id
+            && let Err(error) = self.ports.launches.remove(launch).await
+        {
+            tracing::warn!(session = %record.id, %error, "Launch files stay for now.");
+        }
+        self.lifecycle.end_phase(&record.id).await
+    }
+}
+
+/// A store that fails now may answer the next pass.
+fn logged(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "The reaper could not use the store.");
+    }
+}
+
+fn is_gap(last: &Moment, now: &Moment) -> bool {
+    last.boot != now.boot || now.since(last).saturating_sub(now.awake_since(last)) >= SUSPEND_MIN
+}
+
+fn is_to_be_put_away(session: &Session) -> bool {
+    session.lifecycle.is_terminal()
+        && session.record.phase == Phase::Running
+        && session.lifecycle.intent.is_none()
+}

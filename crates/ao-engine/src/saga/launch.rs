@@ -1,0 +1,234 @@
+//! The steps that start a session: worktree, agent files, runtime, proof.
+
+use std::time::Duration;
+
+use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
+use ao_core::ids::{IdempotencyKey, LaunchId};
+use ao_core::message::{Lane, Message, MessageChange, MessageState};
+use ao_core::ports::{
+    Agent, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded, RuntimeError,
+};
+use ao_core::record::Launch;
+use ao_core::reduce::reduce;
+use ao_core::saga::{Saga, SagaChange, SagaStep};
+use ao_core::session::{Phase, RuntimeHandle, SessionRecord, WorkspaceFate};
+use ao_core::step::Step;
+use ao_core::time::Moment;
+
+use super::{Next, SagaRunner, StepError};
+use crate::text::sanitize;
+
+/// Pause between two looks for the proof: an exec takes a few milliseconds.
+const PROOF_PAUSE: Duration = Duration::from_millis(10);
+
+impl SagaRunner {
+    pub(super) async fn launch_step(
+        &self,
+        loaded: &Loaded,
+        saga: &Saga,
+    ) -> Result<Next, StepError> {
+        match saga.step {
+            SagaStep::Worktree => self.make_worktree(loaded, saga).await,
+            SagaStep::Provision | SagaStep::AgentFiles => {
+                self.write_agent_files(loaded, saga).await
+            }
+            SagaStep::Runtime => self.start_runtime(loaded, saga).await,
+            SagaStep::ExecProof => self.prove_exec(loaded, saga).await,
+            SagaStep::Processes
+            | SagaStep::DestroyRuntime
+            | SagaStep::RemoveWorktree
+            | SagaStep::RemoveFiles
+            | SagaStep::Finish => {
+                Err(StepError::trouble("BUG", format!("a launch has no step `{}`", saga.step)))
+            }
+        }
+    }
+
+    async fn make_worktree(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let mut record = loaded.session.record.clone();
+        let request = self.workspace_request(&record).await?;
+        let created = self
+            .ports
+            .workspace
+            .create(&request)
+            .await
+            .map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
+        record.workspace.path = created.path;
+        record.workspace.fate = WorkspaceFate::Present;
+        record.base.name = created.base;
+        record.base.sha = Some(created.base_sha);
+        record.phase = Phase::Provision;
+        self.advance(loaded, saga, SagaStep::AgentFiles, record).await
+    }
+
+    async fn write_agent_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let mut record = loaded.session.record.clone();
+        let (launch, invocation) = self.invocation(&record).await?;
+        let mut env = invocation.0.env;
+        env.extend(invocation.1.env);
+        let file = LaunchFile {
+            launch,
+            session: record.id.clone(),
+            directory: record.workspace.path.clone(),
+            argv: invocation.1.argv,
+            env,
+        };
+        self.ports
+            .launches
+            .write(&file, &invocation.1.files)
+            .await
+            .map_err(|error| StepError::trouble("HOME_UNWRITABLE", error.to_string()))?;
+        record.phase = Phase::Runtime;
+        self.advance(loaded, saga, SagaStep::Runtime, record).await
+    }
+
+    /// What the agent wants executed, on the environment that its launch file keeps.
+    async fn invocation(
+        &self,
+        record: &SessionRecord,
+    ) -> Result<(LaunchId, (LaunchFile, Invocation)), StepError> {
+        let agent = self.agent_of(record)?;
+        let launch = record
+            .launch_id
+            .clone()
+            .ok_or_else(|| StepError::trouble("BUG", "a launch without an id"))?;
+        let file = self
+            .ports
+            .launches
+            .read(&launch)
+            .await
+            .map_err(|error| StepError::trouble("HOME_UNREADABLE", error.to_string()))?
+            .ok_or_else(|| {
+                StepError::trouble("LAUNCH_FILE_GONE", "the launch file of the session is gone")
+            })?;
+        let request = LaunchRequest {
+            session: record.id.clone(),
+            launch: launch.clone(),
+            directory: record.workspace.path.clone(),
+            files_dir: self.ports.launches.dir(&launch),
+            prompt: record.prompt.clone(),
+            argv: record.argv.clone(),
+            model: record.model.clone(),
+            permission_mode: record.permission_mode.clone(),
+            agent_session_id: record.agent_session_id.clone(),
+            env: file.env.clone(),
+        };
+        let invocation = agent
+            .launch(&request)
+            .map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
+        Ok((launch, (file, invocation)))
+    }
+
+    fn agent_of(&self, record: &SessionRecord) -> Result<&dyn Agent, StepError> {
+        let agent = self.ports.agents.get(&record.agent);
+        agent.map(AsRef::as_ref).ok_or_else(|| {
+            StepError::trouble("NO_AGENT", format!("there is no agent `{}`", record.agent))
+        })
+    }
+
+    async fn start_runtime(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let mut record = loaded.session.record.clone();
+        let request = self
+            .runtime_request(&record)
+            .ok_or_else(|| StepError::trouble("BUG", "a launch without an id"))?;
+        let handle = self.ports.runtime.create(&request).await.map_err(|error| {
+            let code = match &error {
+                RuntimeError::Missing { .. } => "TMUX_MISSING",
+                RuntimeError::Taken { .. }
+                | RuntimeError::Stranger { .. }
+                | RuntimeError::Gone { .. }
+                | RuntimeError::Unavailable { .. }
+                | RuntimeError::Refused { .. } => "RUNTIME_FAILED",
+            };
+            StepError::trouble(code, error.to_string())
+        })?;
+        record.handle = Some(handle);
+        self.advance(loaded, saga, SagaStep::ExecProof, record).await
+    }
+
+    async fn prove_exec(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let record = &loaded.session.record;
+        let (Some(handle), Some(launch)) = (&record.handle, &record.launch_id) else {
+            return Err(StepError::trouble("BUG", "a proof without a runtime"));
+        };
+        self.wait_for_proof(launch, handle).await?;
+        let traits = self.agent_of(record)?.traits();
+        let now = self.ports.clock.now();
+        let launched = Launch { id: launch.clone(), committed_at: now, traits };
+        let fact = Fact { at: now, kind: FactKind::Outcome(Outcome::Launched(launched)) };
+        let policy = self.settings.policy_of(&record.project);
+        let Step::Change(change) = reduce(&loaded.session, &fact, policy, &now) else {
+            // Only an end that was asked for meanwhile keeps a launch from being one.
+            return Err(StepError::trouble("CANCELLED", "the session ended while it was started"));
+        };
+        let typed = self.invocation(record).await?.1.1.typed_prompt;
+        let mut commit = self.lifecycle.plan(loaded, *change, &fact, now);
+        if let Some(next) = &mut commit.next {
+            next.record.phase = Phase::Running;
+            next.record.trouble = None;
+        }
+        commit.messages.extend(typed.map(|text| self.prompt_message(saga, launch, &text, now)));
+        commit.saga = Some(SagaChange::End);
+        self.lifecycle.commit(commit).await?;
+        Ok(Next::Continue)
+    }
+
+    /// Waits until the launcher became the agent.
+    async fn wait_for_proof(
+        &self,
+        launch: &LaunchId,
+        handle: &RuntimeHandle,
+    ) -> Result<(), StepError> {
+        let started_at = self.ports.clock.now();
+        loop {
+            // Read before the proof: a launcher that is dead by now has said all it will say.
+            let process = self.ports.processes.probe(&handle.process);
+            match self.ports.launches.proof(launch).await {
+                LaunchProof::Execed { pid } if pid == handle.process.pid => return Ok(()),
+                LaunchProof::Execed { pid } => {
+                    let expected = handle.process.pid;
+                    let message = format!("process {pid} became the agent, not {expected}");
+                    return Err(StepError::trouble("EXEC_FAILED", message));
+                }
+                LaunchProof::Failed { because } => {
+                    return Err(StepError::trouble("EXEC_FAILED", because));
+                }
+                LaunchProof::NotStarted | LaunchProof::Starting => {}
+            }
+            if process == ProcessProbe::Dead {
+                let message = "the launcher ended before it became the agent";
+                return Err(StepError::trouble("EXEC_FAILED", message));
+            }
+            if self.ports.clock.now().since(&started_at) >= self.settings.exec_proof_for_max {
+                let message = "the launcher did not become the agent in time";
+                return Err(StepError::trouble("EXEC_TIMEOUT", message));
+            }
+            self.ports.clock.sleep(PROOF_PAUSE).await;
+        }
+    }
+
+    /// The prompt as the first message, for agents that take it no other way.
+    fn prompt_message(
+        &self,
+        saga: &Saga,
+        launch: &LaunchId,
+        text: &str,
+        now: Moment,
+    ) -> MessageChange {
+        let sanitized = sanitize(text);
+        MessageChange::Queue(Message {
+            id: self.lifecycle.message_id(),
+            session: saga.session.clone(),
+            lane: Lane::Human,
+            text: sanitized.text,
+            n_stripped: sanitized.n_stripped,
+            state: MessageState::Queued,
+            reason: None,
+            launch: None,
+            idempotency_key: Some(IdempotencyKey::new(format!("prompt-{launch}"))),
+            origin: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}

@@ -1,0 +1,393 @@
+//! The session manager: performs what people ask for. It derives no state; it reports outcomes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ao_core::fact::{Fact, FactKind, Outcome};
+use ao_core::ids::{RefName, SessionId};
+use ao_core::ports::{
+    AttachMode, Commit, CreateWorkspace, ErrorKind, Expected, Loaded, RuntimeError, ScreensError,
+    SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
+};
+use ao_core::record::EndIntent;
+use ao_core::reduce::reduce;
+use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
+use ao_core::session::{BranchFate, RuntimeHandle, Session, WorkspaceFate};
+use ao_core::step::Step;
+
+use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::ports::EnginePorts;
+use crate::saga::SagaRunner;
+use crate::settings::EngineSettings;
+use crate::spawn::{Seeder, SpawnError, SpawnRequest};
+
+/// How long a kill waits for its teardown before it answers `pending`: a tree that ignores
+/// SIGTERM, and a large worktree, take a few seconds each.
+const KILL_FOR_MAX: Duration = Duration::from_secs(30);
+
+/// Tries of a write that only loses to writers that won.
+const CONFLICTS_MAX: u32 = 16;
+
+/// Why something asked of a session was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// There is no such session.
+    #[error("there is no session `{session}`")]
+    NoSession {
+        /// Its id.
+        session: SessionId,
+    },
+    /// It has no terminal (any more, or yet).
+    #[error("session `{session}` has no terminal: {because}")]
+    NoTerminal {
+        /// Its id.
+        session: SessionId,
+        /// Why.
+        because: &'static str,
+    },
+    /// Its project is not registered any more.
+    #[error("the project of session `{session}` is not registered")]
+    NoProject {
+        /// Its id.
+        session: SessionId,
+    },
+    /// It is not terminal.
+    #[error("session `{session}` has not ended")]
+    NotEnded {
+        /// Its id.
+        session: SessionId,
+    },
+    /// The terminal failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The worktree failed.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The kept screen failed.
+    #[error(transparent)]
+    Screens(#[from] ScreensError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SessionError {
+    /// What this error asks of its reader.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSession { .. } => ErrorKind::NotFound,
+            Self::NoTerminal { .. } | Self::NoProject { .. } | Self::NotEnded { .. } => {
+                ErrorKind::Conflict
+            }
+            Self::Runtime(error) => error.kind(),
+            Self::Workspace(error) => error.kind(),
+            Self::Screens(_) => ErrorKind::Unavailable,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+impl From<ObserveError> for SessionError {
+    fn from(error: ObserveError) -> Self {
+        match error {
+            ObserveError::NoSession { session } => Self::NoSession { session },
+            ObserveError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// A kill fails like anything asked of a session.
+pub type KillError = SessionError;
+
+/// How a kill ended: the session's fate and its worktree's are two facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillReport {
+    /// The session.
+    pub session: SessionId,
+    /// What became of the worktree.
+    pub workspace: WorkspaceFate,
+    /// Why it was kept or is pending.
+    pub because: Option<String>,
+    /// What became of the branch.
+    pub branch: BranchFate,
+    /// Where work was preserved.
+    pub preserved_ref: Option<RefName>,
+}
+
+/// Performs what people ask of sessions.
+#[derive(Clone)]
+pub struct SessionManager {
+    ports: EnginePorts,
+    settings: Arc<EngineSettings>,
+    lifecycle: LifecycleManager,
+    runner: SagaRunner,
+    seeder: Seeder,
+}
+
+impl SessionManager {
+    pub(crate) fn new(
+        ports: EnginePorts,
+        settings: Arc<EngineSettings>,
+        lifecycle: LifecycleManager,
+        runner: SagaRunner,
+    ) -> Self {
+        let seeder = Seeder { ports: ports.clone(), settings: Arc::clone(&settings) };
+        Self { ports, settings, lifecycle, runner, seeder }
+    }
+
+    /// Starts a session. It exists, durably, when this returns; its phases go on from there.
+    pub async fn spawn(&self, request: SpawnRequest) -> Result<SessionId, SpawnError> {
+        let session = self.seeder.seed(request).await?;
+        self.runner.start(&session);
+        Ok(session)
+    }
+
+    /// Reads a session with what is in flight for it.
+    pub async fn load(&self, session: &SessionId) -> Result<Loaded, SessionError> {
+        Ok(self.lifecycle.load(session).await?)
+    }
+
+    /// Lists sessions.
+    pub async fn list(&self, filter: &SessionFilter) -> Result<Vec<Session>, SessionError> {
+        Ok(self.ports.sessions.list(filter).await?)
+    }
+
+    /// Gives a session a name for people, or takes it away.
+    pub async fn rename(
+        &self,
+        session: &SessionId,
+        name: Option<String>,
+    ) -> Result<(), SessionError> {
+        self.write(session, |next| next.record.name.clone_from(&name)).await
+    }
+
+    /// Removes the record of an ended session. Its id stays used.
+    pub async fn remove(&self, session: &SessionId) -> Result<(), SessionError> {
+        let loaded = self.load(session).await?;
+        if !loaded.session.lifecycle.is_terminal() || loaded.saga.is_some() {
+            return Err(SessionError::NotEnded { session: session.clone() });
+        }
+        Ok(self.ports.sessions.remove(session).await?)
+    }
+
+    /// Ends a session: its processes, its terminal, and its worktree if nothing is lost by that.
+    ///
+    /// *Flow*: the intent is committed together with the saga, then the saga ends the process
+    /// tree, the runtime, the worktree and the files, in this order.
+    ///
+    /// *Guarantees*: once the intent is committed the session is terminal, whatever else fails. A
+    /// launch in flight is cancelled and unwinds itself first. Repeating it is harmless.
+    ///
+    /// *Caveats*: a teardown that cannot finish answers `pending` and is tried again every pass.
+    pub async fn kill(
+        &self,
+        session: &SessionId,
+        mode: ao_core::ports::RemovalMode,
+    ) -> Result<KillReport, KillError> {
+        let discard = mode == ao_core::ports::RemovalMode::Discard;
+        self.request_end(session, discard).await?;
+        self.runner.start(session);
+        self.runner.settled(session, KILL_FOR_MAX).await?;
+        let loaded = self.load(session).await?;
+        let workspace = loaded.session.record.workspace;
+        let (fate, because) = match &loaded.saga {
+            Some(saga) => (
+                WorkspaceFate::Pending,
+                saga.because.as_ref().map(|it| it.message.clone()).or(workspace.because),
+            ),
+            // A session whose launch never got to a worktree has none left.
+            None if workspace.fate == WorkspaceFate::Absent => (WorkspaceFate::Removed, None),
+            None => (workspace.fate, workspace.because),
+        };
+        Ok(KillReport {
+            session: session.clone(),
+            workspace: fate,
+            because,
+            branch: workspace.branch,
+            preserved_ref: workspace.preserved_ref,
+        })
+    }
+
+    async fn request_end(&self, session: &SessionId, discard: bool) -> Result<(), KillError> {
+        let mut last = None;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.ports.clock.now();
+            let loaded = self.load(session).await?;
+            let fact =
+                Fact { at: now, kind: FactKind::Outcome(Outcome::EndRequested(EndIntent::Kill)) };
+            let policy = self.settings.policy_of(&loaded.session.record.project);
+            let mut commit = match reduce(&loaded.session, &fact, policy, &now) {
+                Step::Change(change) => self.lifecycle.plan(&loaded, *change, &fact, now),
+                Step::None { .. } => {
+                    let revision = loaded.session.lifecycle.revision;
+                    Commit::on(session.clone(), Expected::Revision(revision), now)
+                }
+            };
+            commit.saga = match &loaded.saga {
+                None if is_torn_down(&loaded.session, discard) => return Ok(()),
+                None => Some(SagaChange::Begin(kill_saga(session, discard, now))),
+                Some(saga) => Some(SagaChange::Put(cancelled(saga, discard))),
+            };
+            match self.lifecycle.commit(commit).await {
+                Ok(()) => return Ok(()),
+                Err(error @ (StoreError::Conflict { .. } | StoreError::Exists { .. })) => {
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.map_or_else(
+            || SessionError::NoSession { session: session.clone() },
+            SessionError::Store,
+        ))
+    }
+
+    /// What its terminal shows: the last `n_lines` lines, or the kept screen once it ended.
+    pub async fn output(
+        &self,
+        session: &SessionId,
+        n_lines: usize,
+    ) -> Result<String, SessionError> {
+        let loaded = self.load(session).await?;
+        if let Ok(handle) = live_handle(&loaded) {
+            match self.ports.terminal.get_output(handle, n_lines).await {
+                Ok(text) => return Ok(text),
+                Err(error) if !loaded.session.lifecycle.is_terminal() => return Err(error.into()),
+                // It ended and its terminal is gone already: the kept screen is what is left.
+                Err(_) => {}
+            }
+        }
+        let kept = self.ports.screens.last_screen(session).await?.unwrap_or_default();
+        let lines: Vec<&str> = kept.lines().collect();
+        let first = lines.len().saturating_sub(n_lines);
+        Ok(lines.get(first..).unwrap_or_default().join("\n"))
+    }
+
+    /// The command line that attaches a human.
+    pub async fn attach_command(
+        &self,
+        session: &SessionId,
+        mode: AttachMode,
+    ) -> Result<Vec<String>, SessionError> {
+        let loaded = self.load(session).await?;
+        let handle = live_handle(&loaded)?;
+        Ok(self.ports.terminal.attach_command(handle, mode))
+    }
+
+    /// Presses the agent's own interrupt key. Never kills.
+    pub async fn interrupt(&self, session: &SessionId) -> Result<(), SessionError> {
+        let loaded = self.load(session).await?;
+        let handle = live_handle(&loaded)?;
+        let key = match self.ports.agents.get(&loaded.session.record.agent) {
+            Some(agent) => agent.interrupt_key(),
+            None => "C-c",
+        };
+        Ok(self.ports.terminal.press(handle, key).await?)
+    }
+
+    /// The difference of its worktree to its base.
+    pub async fn diff(&self, session: &SessionId) -> Result<String, SessionError> {
+        let request = self.workspace_of(session).await?;
+        Ok(self.ports.workspace.diff(&request).await?)
+    }
+
+    /// A look at its worktree.
+    pub async fn inspect(&self, session: &SessionId) -> Result<WorkspaceLook, SessionError> {
+        let request = self.workspace_of(session).await?;
+        Ok(self.ports.workspace.inspect(&request).await?)
+    }
+
+    async fn workspace_of(&self, session: &SessionId) -> Result<CreateWorkspace, SessionError> {
+        let record = self.load(session).await?.session.record;
+        let projects = self.ports.projects.projects().await?;
+        let project = projects
+            .into_iter()
+            .find(|project| project.id == record.project)
+            .ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
+        // The commit that it started from: a base that moved on is not this session's doing.
+        let base = record.base.sha.map_or(record.base.name, |sha| RefName::new(sha.as_str()));
+        Ok(CreateWorkspace {
+            repo: project.path,
+            session: record.id,
+            path: record.workspace.path,
+            branch: record.branch,
+            base: Some(base),
+        })
+    }
+
+    async fn write(
+        &self,
+        session: &SessionId,
+        edit: impl Fn(&mut Session),
+    ) -> Result<(), SessionError> {
+        let mut last = None;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.ports.clock.now();
+            let mut next = self.load(session).await?.session;
+            let expected = Expected::Revision(next.lifecycle.revision);
+            edit(&mut next);
+            next.record.updated_at = now.wall;
+            let mut commit = Commit::on(session.clone(), expected, now);
+            commit.next = Some(next);
+            match self.lifecycle.commit(commit).await {
+                Ok(()) => return Ok(()),
+                Err(error @ StoreError::Conflict { .. }) => last = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.map_or_else(
+            || SessionError::NoSession { session: session.clone() },
+            SessionError::Store,
+        ))
+    }
+}
+
+/// The terminal of a session that has one.
+fn live_handle(loaded: &Loaded) -> Result<&RuntimeHandle, SessionError> {
+    let session = || loaded.session.record.id.clone();
+    if loaded.session.record.phase == ao_core::session::Phase::Ended {
+        let because = "it ended; `ao logs` shows its last screen";
+        return Err(SessionError::NoTerminal { session: session(), because });
+    }
+    loaded.session.record.handle.as_ref().ok_or_else(|| SessionError::NoTerminal {
+        session: session(),
+        because: "it is still being started",
+    })
+}
+
+/// Whether a kill has nothing left to do. With `--discard` a kept worktree is something to do.
+fn is_torn_down(session: &Session, discard: bool) -> bool {
+    let is_worktree_settled = match session.record.workspace.fate {
+        WorkspaceFate::Absent | WorkspaceFate::Removed => true,
+        WorkspaceFate::Kept | WorkspaceFate::Present | WorkspaceFate::Pending => false,
+    };
+    session.lifecycle.is_terminal()
+        && session.record.phase == ao_core::session::Phase::Ended
+        && is_worktree_settled
+        && !discard
+}
+
+fn kill_saga(session: &SessionId, discard: bool, now: ao_core::time::Moment) -> Saga {
+    Saga {
+        session: session.clone(),
+        kind: SagaKind::Kill,
+        step: SagaStep::Processes,
+        direction: SagaDirection::Forward,
+        is_cancelled: false,
+        pre_image: PreImage::default(),
+        discard,
+        because: None,
+        attempts: 0,
+        started_at: now,
+    }
+}
+
+/// The saga in flight, told that the end is wanted.
+fn cancelled(saga: &Saga, discard: bool) -> Saga {
+    let is_launch = matches!(saga.kind, SagaKind::Spawn | SagaKind::Restore);
+    Saga {
+        is_cancelled: saga.is_cancelled || is_launch,
+        discard: saga.discard || discard,
+        ..saga.clone()
+    }
+}

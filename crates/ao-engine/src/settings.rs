@@ -1,0 +1,48 @@
+//! What the composition root decides once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ao_core::ids::{NodeId, ProjectId, SessionId};
+use ao_core::policy::Policy;
+
+/// Settings of one engine.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// The machine that owns the sessions.
+    pub node: NodeId,
+    /// Below it each project has a directory with the worktrees of its sessions.
+    pub worktree_root: PathBuf,
+    /// Replaces [`Self::worktree_root`] for a project.
+    pub worktree_dirs: BTreeMap<ProjectId, PathBuf>,
+    /// A directory whose `ao` is the daemon's own binary; it leads the PATH of every agent.
+    pub bin_dir: PathBuf,
+    /// Variables that every agent gets (`AO_HOME`, `AO_BIN`).
+    pub agent_env: BTreeMap<String, String>,
+    /// How often the reaper passes over everything.
+    pub reaper_interval: Duration,
+    /// How long processes get between being asked to end and being ended.
+    pub kill_grace: Duration,
+    /// How long a launcher may take to become its agent.
+    pub exec_proof_for_max: Duration,
+    /// Rules for projects without rules of their own.
+    pub policy: Policy,
+    /// Rules of projects.
+    pub policies: BTreeMap<ProjectId, Policy>,
+}
+
+impl EngineSettings {
+    /// The rules of a project.
+    pub fn policy_of(&self, project: &ProjectId) -> &Policy {
+        self.policies.get(project).unwrap_or(&self.policy)
+    }
+
+    /// Where the worktree of a session goes.
+    pub fn worktree_of(&self, project: &ProjectId, session: &SessionId) -> PathBuf {
+        match self.worktree_dirs.get(project) {
+            Some(dir) => dir.join(session.as_str()),
+            None => self.worktree_root.join(project.as_str()).join(session.as_str()),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Asking for a session: everything that can be refused is refused before anything happens, then
+//! one commit makes the session and its saga durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ao_core::ids::{
+    AgentName, BranchName, IdempotencyKey, IssueRef, LaunchId, Nonce, RefName, SessionId,
+};
+use ao_core::ledger::Ledger;
+use ao_core::ports::{
+    Agent, AgentError, Commit, CreateRuntime, CreateWorkspace, ErrorKind, Expected, LaunchFile,
+    LaunchRequest, LaunchesError, RuntimeError, StoreError, WorkspaceError,
+};
+use ao_core::project::Project;
+use ao_core::record::{Lifecycle, SessionReason};
+use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
+use ao_core::session::{
+    Base, BranchFate, Phase, Session, SessionKind, SessionRecord, WorkspaceFate, WorkspaceRecord,
+};
+use ao_core::time::Moment;
+
+use crate::ports::EnginePorts;
+use crate::settings::EngineSettings;
+
+/// A session to start.
+#[derive(Debug, Clone)]
+pub struct SpawnRequest {
+    /// Its project.
+    pub project: Project,
+    /// Its agent.
+    pub agent: AgentName,
+    /// What it is for.
+    pub kind: SessionKind,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The issue that it works on.
+    pub issue: Option<IssueRef>,
+    /// Its branch; `ao/SESSION` when nothing is said.
+    pub branch: Option<BranchName>,
+    /// What to branch from; the repository's default when nothing is said.
+    pub base: Option<RefName>,
+    /// What it is asked.
+    pub prompt: Option<String>,
+    /// The command line, for the `command` agent.
+    pub argv: Vec<String>,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// The permission mode asked for.
+    pub permission_mode: Option<String>,
+    /// The environment of the agent, before what the engine adds.
+    pub env: BTreeMap<String, String>,
+    /// Recognises a repeated request.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Why a session was not started. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpawnError {
+    /// No agent has this name.
+    #[error("there is no agent `{agent}`")]
+    NoAgent {
+        /// The name.
+        agent: AgentName,
+    },
+    /// The agent cannot be launched.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The worktree cannot be made.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The terminal cannot be made.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The launch file cannot be written.
+    #[error(transparent)]
+    Launches(#[from] LaunchesError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SpawnError {
+    /// The stable code of SURFACES.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoAgent { .. } => "NO_AGENT",
+            Self::Agent(error) => error.code(),
+            Self::Workspace(error) => error.code(),
+            Self::Runtime(RuntimeError::Missing { .. }) => "TMUX_MISSING",
+            Self::Runtime(_) => "RUNTIME_FAILED",
+            Self::Launches(_) => "HOME_UNWRITABLE",
+            Self::Store(_) => "STORE_FAILED",
+        }
+    }
+
+    /// What this error asks of its reader.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoAgent { .. } => ErrorKind::NotFound,
+            Self::Agent(error) => error.kind(),
+            Self::Workspace(error) => error.kind(),
+            Self::Runtime(error) => error.kind(),
+            Self::Launches(_) => ErrorKind::Unavailable,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// A spawn whose request was found to be possible.
+struct Planned {
+    session: SessionId,
+    launch: LaunchId,
+    nonce: Nonce,
+    branch: BranchName,
+    workspace: CreateWorkspace,
+    pre_image: PreImage,
+    env: BTreeMap<String, String>,
+}
+
+/// Seeds sessions.
+#[derive(Clone)]
+pub(crate) struct Seeder {
+    pub(crate) ports: EnginePorts,
+    pub(crate) settings: Arc<EngineSettings>,
+}
+
+impl Seeder {
+    /// Makes a session durable, with the saga that will start it, and returns its id.
+    ///
+    /// *Flow*: recognise a repeated request → preflight → launch file → one commit.
+    ///
+    /// *Guarantees*: an error means that there is no session. A crash before the commit leaves at
+    /// most a launch file that no session refers to, which the next boot removes.
+    pub(crate) async fn seed(&self, request: SpawnRequest) -> Result<SessionId, SpawnError> {
+        if let Some(key) = &request.idempotency_key
+            && let Some(session) = self.ports.sessions.find_by_key(key).await?
+        {
+            return Ok(session);
+        }
+        let agent = self
+            .ports
+            .agents
+            .get(&request.agent)
+            .ok_or_else(|| SpawnError::NoAgent { agent: request.agent.clone() })?;
+        let planned = self.preflight(&request, agent.as_ref()).await?;
+        let launch_file = LaunchFile {
+            launch: planned.launch.clone(),
+            session: planned.session.clone(),
+            directory: planned.workspace.path.clone(),
+            argv: Vec::new(),
+            env: planned.env.clone(),
+        };
+        self.ports.launches.write(&launch_file, &[]).await?;
+        let now = self.ports.clock.now();
+        let launch = planned.launch.clone();
+        match self.ports.sessions.commit(seed_commit(&self.settings, request, planned, now)).await {
+            Ok(_) => Ok(launch_file.session),
+            Err(error) => {
+                if let Err(left_behind) = self.ports.launches.remove(&launch).await {
+                    tracing::warn!(%left_behind, "A launch file stays until the next start.");
+                }
+                if let StoreError::KeyTaken { session } = error {
+                    return Ok(session);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn preflight(
+        &self,
+        request: &SpawnRequest,
+        agent: &dyn Agent,
+    ) -> Result<Planned, SpawnError> {
+        let session = self.ports.projects.next_session_id(&request.project.id).await?;
+        let launch: LaunchId = self.ports.ids.token().into();
+        let nonce: Nonce = self.ports.ids.token().into();
+        let branch =
+            request.branch.clone().unwrap_or_else(|| BranchName::new(format!("ao/{session}")));
+        let workspace = CreateWorkspace {
+            repo: request.project.path.clone(),
+            session: session.clone(),
+            path: self.settings.worktree_of(&request.project.id, &session),
+            branch: branch.clone(),
+            base: request.base.clone(),
+        };
+        let env = self.agent_env(request, &session, &launch, &nonce);
+        let launch_request = LaunchRequest {
+            session: session.clone(),
+            launch: launch.clone(),
+            directory: workspace.path.clone(),
+            files_dir: self.ports.launches.dir(&launch),
+            prompt: request.prompt.clone(),
+            argv: request.argv.clone(),
+            model: request.model.clone(),
+            permission_mode: request.permission_mode.clone(),
+            agent_session_id: None,
+            env: env.clone(),
+        };
+        // Only asked whether it could: the real plan is made by the saga, after the worktree.
+        agent.launch(&launch_request).map(drop)?;
+        let pre_image = self.ports.workspace.preflight(&workspace).await?;
+        let runtime = CreateRuntime {
+            session: session.clone(),
+            project: request.project.id.clone(),
+            launch: launch.clone(),
+            nonce: nonce.clone(),
+            directory: workspace.path.clone(),
+            argv: Vec::new(),
+        };
+        // A fresh launch has no runtime; the question shows whether there is a tmux to ask.
+        self.ports.runtime.find(&runtime).await.map(drop)?;
+        Ok(Planned { session, launch, nonce, branch, workspace, pre_image, env })
+    }
+
+    fn agent_env(
+        &self,
+        request: &SpawnRequest,
+        session: &SessionId,
+        launch: &LaunchId,
+        nonce: &Nonce,
+    ) -> BTreeMap<String, String> {
+        let mut env: BTreeMap<String, String> = request
+            .env
+            .iter()
+            .filter(|(key, _)| !key.starts_with("AO_"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        env.extend(self.settings.agent_env.clone());
+        let own = [
+            ("AO_SESSION_ID", session.as_str()),
+            ("AO_PROJECT_ID", request.project.id.as_str()),
+            ("AO_ISSUE_ID", request.issue.as_ref().map_or("", IssueRef::as_str)),
+            ("AO_LAUNCH_ID", launch.as_str()),
+            ("AO_NONCE", nonce.as_str()),
+        ];
+        env.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let bin_dir = self.settings.bin_dir.display();
+        let path = match env.get("PATH") {
+            Some(path) if !path.is_empty() => format!("{bin_dir}:{path}"),
+            _ => format!("{bin_dir}:/usr/local/bin:/usr/bin:/bin"),
+        };
+        env.insert("PATH".to_owned(), path);
+        env
+    }
+}
+
+/// The one commit that makes a session.
+fn seed_commit(
+    settings: &EngineSettings,
+    request: SpawnRequest,
+    planned: Planned,
+    now: Moment,
+) -> Commit {
+    let record = SessionRecord {
+        id: planned.session.clone(),
+        node: settings.node.clone(),
+        project: request.project.id,
+        issue: request.issue,
+        kind: request.kind,
+        agent: request.agent,
+        name: request.name,
+        model: request.model,
+        permission_mode: request.permission_mode,
+        branch: planned.branch,
+        base: Base { name: request.base.unwrap_or_else(|| RefName::new("HEAD")), sha: None },
+        workspace: WorkspaceRecord {
+            path: planned.workspace.path,
+            fate: WorkspaceFate::Absent,
+            because: None,
+            branch: BranchFate::Kept,
+            preserved_ref: None,
+        },
+        handle: None,
+        launch_id: Some(planned.launch),
+        nonce: Some(planned.nonce),
+        agent_session_id: None,
+        prompt: request.prompt,
+        argv: request.argv,
+        phase: Phase::Worktree,
+        trouble: None,
+        created_at: now.wall,
+        updated_at: now.wall,
+    };
+    let mut commit = Commit::on(planned.session.clone(), Expected::Absent, now);
+    commit.next = Some(Session {
+        record,
+        lifecycle: Lifecycle::seeded(SessionReason::SpawnRequested, now),
+        ledger: Ledger::default(),
+    });
+    commit.saga = Some(SagaChange::Begin(Saga {
+        session: planned.session,
+        kind: SagaKind::Spawn,
+        step: SagaStep::Worktree,
+        direction: SagaDirection::Forward,
+        is_cancelled: false,
+        pre_image: planned.pre_image,
+        discard: false,
+        because: None,
+        attempts: 0,
+        started_at: now,
+    }));
+    commit.idempotency_key = request.idempotency_key;
+    commit
+}
