@@ -14,6 +14,7 @@ pub mod agent;
 pub mod deadline;
 pub mod decide;
 pub mod event;
+pub mod explain;
 pub mod fact;
 pub mod ids;
 pub mod inbox;

@@ -21,6 +21,8 @@ use crate::step::{MessageOrder, PlannedMessage, Rule};
 
 use conditions::Condition as Held;
 
+pub(crate) use text::reason_words;
+
 /// Causes that one incident remembers. More news than this is no news: it escalates instead.
 pub const CAUSES_MAX: usize = 256;
 
@@ -156,8 +158,11 @@ pub(crate) fn escalate_when_due(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
 
 /// Gives the attempt of a failed send back, and forgets what was told: the next observation that
 /// finds the condition still true tells it again. The escalation clock goes on: a human wants to
-/// know that nothing arrives.
+/// know that nothing arrives. A session that has ended is sent nothing, so nothing is given back.
 pub(crate) fn give_back(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
+    if plan.lifecycle.is_terminal() {
+        return Rule::Terminal;
+    }
     if let Some(incident) = plan.ledger.open.get_mut(&key) {
         incident.attempts = incident.attempts.saturating_sub(1);
         incident.causes.clear();

@@ -130,7 +130,7 @@ impl Question {
             standing: standing(lifecycle, look, at),
             look: look.values,
             voice: voice(lifecycle, at, policy),
-            ending: ending(lifecycle, look),
+            ending: ending(lifecycle, look, at),
             completion: completion(lifecycle),
         }
     }
@@ -172,11 +172,14 @@ fn voice(lifecycle: &Lifecycle, at: &Moment, policy: &Policy) -> Voice {
     }
 }
 
-fn ending(lifecycle: &Lifecycle, look: &LookFact) -> Ending {
+fn ending(lifecycle: &Lifecycle, look: &LookFact, at: &Moment) -> Ending {
+    // The look that asked is not the answer, however often it is taken in.
+    let is_asked_again = lifecycle.exit_asked
+        && lifecycle.detecting.is_none_or(|doubt| at.is_after(&doubt.counted_at));
     match look.exit.or(lifecycle.exit) {
         Some(Exit::Status(0)) => Ending::Clean,
         Some(Exit::Status(_) | Exit::Signal(_)) => Ending::Failed,
-        None if lifecycle.exit_asked => Ending::StillUnknown,
+        None if is_asked_again => Ending::StillUnknown,
         None => Ending::Unknown,
     }
 }

@@ -164,6 +164,7 @@ pub struct WorkspaceLook {
 
 /// Files touched, lines added and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_field_names, reason = "counts are called `n_…` everywhere")]
 pub struct DiffStat {
     /// Files that differ.
     pub n_files: u64,
