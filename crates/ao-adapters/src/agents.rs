@@ -1,1 +1,8 @@
-//! agents
+//! The agents: how each one is launched and resumed, and what its events mean.
+//!
+//! An agent here only says what to execute and which files to write first; the engine does both.
+
+mod command;
+mod program;
+
+pub use command::{AgentTemplate, CommandAgent};

@@ -1,0 +1,489 @@
+//! Lets go of worktrees without losing work.
+//!
+//! *Flow*: look → preserve what no ref reaches → move to the trash → look again, and back if
+//! anything appeared → take the files from under the registration → drop the registration → unlink
+//! what git has anyway.
+//!
+//! *Guarantees*: git never deletes a directory for us, and we delete none that git has registered.
+//! A link at the worktree's path is not followed. A death at any point leaves either the worktree
+//! or a trash entry that the next call goes on with; the files are in one of the two.
+//!
+//! *Caveats*: whoever writes into the worktree after the second look writes into the trash. The
+//! engine ends the processes of a session before it comes here.
+
+use std::path::Path;
+
+use ao_core::ids::{RefName, Sha};
+use ao_core::ports::{CreateWorkspace, Removal, RemovalMode, WorkspaceError};
+use ao_core::saga::PreImage;
+
+use super::GitWorktree;
+use super::create::is_of;
+use super::look::{Changes, Eye, Submodules, bases, operation};
+use super::preserve::{self, BranchPlan, Snapshot};
+use super::repo::{Repo, SessionRefs, Site, io_error, is_occupied, resolved};
+use super::run::{Git, Pace, split_z};
+use super::trash::{self, Disposal, Entry};
+
+/// Most paths that a sentence names.
+const NAMED_MAX: usize = 3;
+
+/// A removal under way.
+struct Removing<'a> {
+    git: &'a GitWorktree,
+    repo: &'a Repo,
+    request: &'a CreateWorkspace,
+    mode: RemovalMode,
+}
+
+/// What the removal of a worktree came to.
+enum Outcome {
+    Gone { preserved: Option<RefName> },
+    Kept(String),
+}
+
+pub(super) async fn destroy(
+    git: &GitWorktree,
+    request: &CreateWorkspace,
+    mode: RemovalMode,
+) -> Result<Removal, WorkspaceError> {
+    let repo = Repo::open(&request.repo).await?;
+    let _turn = git.locks.turn(&repo.common).await?;
+    let removing = Removing { git, repo: &repo, request, mode };
+    let preserved = match removing.worktree().await? {
+        Outcome::Gone { preserved } => preserved,
+        Outcome::Kept(because) => return Ok(Removal::Kept { because }),
+    };
+    let is_branch_deleted = match doomed_branch(&repo, request).await? {
+        Some(tip) => {
+            delete_branch(&repo, request, &tip).await?;
+            true
+        }
+        None => false,
+    };
+    Ok(Removal::Removed { is_branch_deleted, preserved })
+}
+
+pub(super) async fn undo_create(
+    git: &GitWorktree,
+    request: &CreateWorkspace,
+    pre_image: &PreImage,
+) -> Result<Removal, WorkspaceError> {
+    let repo = Repo::open(&request.repo).await?;
+    let _turn = git.locks.turn(&repo.common).await?;
+    let kept = |because: &str| Ok(Removal::Kept { because: because.to_owned() });
+    let path = resolved(&request.path);
+    let sites = repo.sites().await?;
+    let site = sites.iter().find(|site| is_of(site, request, &path));
+    let mut preserved = None;
+    if let Some(site) = site {
+        if !pre_image.is_recorded {
+            return kept("what stood there before is not known");
+        }
+        if pre_image.path_existed {
+            return kept("it stood there before");
+        }
+        if !site.is_half_made() && has_new_commits(&repo, request, pre_image, site).await? {
+            return kept("it has new commits");
+        }
+        let mode = RemovalMode::Careful;
+        match (Removing { git, repo: &repo, request, mode }).worktree().await? {
+            Outcome::Gone { preserved: found } => preserved = found,
+            Outcome::Kept(because) => return Ok(Removal::Kept { because }),
+        }
+    }
+    let may_delete = pre_image.is_recorded && pre_image.branch_at.is_none();
+    let doomed = if may_delete { doomed_branch(&repo, request).await? } else { None };
+    if let Some(tip) = &doomed {
+        delete_branch(&repo, request, tip).await?;
+    }
+    Ok(Removal::Removed { is_branch_deleted: doomed.is_some(), preserved })
+}
+
+async fn has_new_commits(
+    repo: &Repo,
+    request: &CreateWorkspace,
+    pre_image: &PreImage,
+    site: &Site,
+) -> Result<bool, WorkspaceError> {
+    let start = match &pre_image.branch_at {
+        Some(sha) => Some(sha.clone()),
+        None => repo.exact_ref(&SessionRefs::of(&request.session).base).await?,
+    };
+    Ok(match (&start, &site.worktree.head) {
+        (Some(start), Some(head)) => start != head,
+        (Some(_), None) => false,
+        (None, _) => true,
+    })
+}
+
+impl Removing<'_> {
+    async fn worktree(&self) -> Result<Outcome, WorkspaceError> {
+        let path = resolved(&self.request.path);
+        let sites = self.repo.sites().await?;
+        let Some(site) = sites.iter().find(|site| is_of(site, self.request, &path)) else {
+            return Ok(if is_occupied(&path) {
+                let path = path.display();
+                Outcome::Kept(format!(
+                    "`{path}` is not this session's worktree, so it is left alone"
+                ))
+            } else {
+                Outcome::Gone { preserved: None }
+            });
+        };
+        if site.is_half_made() {
+            set_aside(self.git, self.repo, self.request, site).await?;
+            return Ok(Outcome::Gone { preserved: None });
+        }
+        if let Some(reason) = &site.worktree.locked {
+            let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            return Ok(Outcome::Kept(format!("it is locked{because}")));
+        }
+        if site.worktree.path.is_symlink() {
+            return Ok(Outcome::Kept("a link stands at its path".to_owned()));
+        }
+        if !is_occupied(&site.worktree.path) {
+            return self.forget(site).await;
+        }
+        if !site.is_linked() {
+            return Ok(Outcome::Kept(
+                "its `.git` is not the link that git made; see `git worktree repair`".to_owned(),
+            ));
+        }
+        self.take_away(site).await
+    }
+
+    /// The directory is gone already: what git alone still knows is preserved, then dropped.
+    async fn forget(&self, site: &Site) -> Result<Outcome, WorkspaceError> {
+        let mut lost = self.lost_commits(site).await?;
+        let scratch = self.git.scratch();
+        let session = &self.request.session;
+        lost.extend(preserve::staged_without_files(&site.admin, session, &scratch).await?);
+        let preserved = preserve::keep(self.repo, session, &lost).await?;
+        if trash::has_modules(&site.admin) {
+            let path = &site.worktree.path;
+            let entry = Entry::new(&self.git.config.trash, self.repo, session, path)?;
+            entry.take(&site.admin.join("modules"), "modules")?;
+        }
+        drop_registration(self.repo, &site.worktree.path, &[]).await?;
+        Ok(Outcome::Gone { preserved })
+    }
+
+    async fn lost_commits(&self, site: &Site) -> Result<Vec<Sha>, WorkspaceError> {
+        let plan = match doomed_branch(self.repo, self.request).await? {
+            Some(_tip) => BranchPlan::Goes,
+            None => BranchPlan::Stays,
+        };
+        preserve::lost_commits(self.repo, &site.admin, &self.request.branch, plan).await
+    }
+
+    async fn take_away(&self, site: &Site) -> Result<Outcome, WorkspaceError> {
+        let in_trash = Entry::around(&site.worktree.path, &self.request.session);
+        let plan = match self.plan(site).await? {
+            Ok(plan) => plan,
+            Err(because) if in_trash.is_some() => {
+                // An earlier call died between the move and its second look.
+                let path = &site.worktree.path;
+                let stays = self.move_back(path, &resolved(&self.request.path), true).await?;
+                return Ok(Outcome::Kept(format!("{because}{stays}")));
+            }
+            Err(because) => return Ok(Outcome::Kept(because)),
+        };
+        let entry = match in_trash {
+            Some(entry) => entry,
+            None => match self.move_away(site, &plan).await? {
+                Ok(entry) => entry,
+                Err(because) => return Ok(Outcome::Kept(because)),
+            },
+        };
+        if plan.has_modules {
+            entry.take(&site.admin.join("modules"), "modules")?;
+        }
+        entry.detach()?;
+        drop_registration(self.repo, &entry.worktree(), &[]).await?;
+        self.git.dispose(entry, plan.disposal);
+        Ok(Outcome::Gone { preserved: plan.preserved })
+    }
+
+    /// Looks, preserves what would be lost, and decides what becomes of the files; or says why the
+    /// worktree has to stay.
+    async fn plan(&self, site: &Site) -> Result<Result<Plan, String>, WorkspaceError> {
+        let eye = Eye::on(site).await?;
+        let census = eye.census().await?;
+        let scratch = self.git.scratch();
+        let mut changes = eye.changes(Submodules::Included).await?;
+        let hidden = eye.hidden_changes(&census, &scratch).await?;
+        changes.paths.extend(hidden);
+        if self.mode == RemovalMode::Careful
+            && let Some(because) = self.obstacle(site, &changes).await?
+        {
+            return Ok(Err(because));
+        }
+        let session = &self.request.session;
+        let mut lost = self.lost_commits(site).await?;
+        let is_clean = changes.paths.is_empty() && operation(&site.admin).is_none();
+        let snapshot = if is_clean {
+            None
+        } else {
+            Some(preserve::snapshot(&eye, &census, session, &scratch).await?)
+        };
+        lost.extend(snapshot.as_ref().map(|it| it.commit.clone()));
+        let preserved = preserve::keep(self.repo, session, &lost).await?;
+        let has_modules = trash::has_modules(&site.admin);
+        let disposal = if changes.has_nested || census.has_submodules || has_modules {
+            // What such a directory holds beyond this repository is in no commit of it.
+            Disposal::Keep
+        } else {
+            let top = self.repo.top().await?;
+            trash::disposal(&eye, &top, &self.git.config.disposable).await?
+        };
+        Ok(Ok(Plan {
+            head: eye.head().await?,
+            snapshot,
+            preserved,
+            disposal,
+            has_modules,
+            has_submodules: census.has_submodules || has_modules,
+        }))
+    }
+
+    /// Why a careful removal may not go on.
+    async fn obstacle(
+        &self,
+        site: &Site,
+        changes: &Changes,
+    ) -> Result<Option<String>, WorkspaceError> {
+        if let Some(operation) = operation(&site.admin) {
+            return Ok(Some(format!("a {operation} is in progress")));
+        }
+        if !changes.paths.is_empty() {
+            return Ok(Some(format!("it has uncommitted changes: {}", named(&changes.paths))));
+        }
+        let branch = &self.request.branch;
+        if has_stash(self.repo, branch.as_str()).await? {
+            return Ok(Some(format!("a stash was made on its branch `{branch}`")));
+        }
+        Ok(None)
+    }
+
+    /// Moves the worktree to the trash and looks again; on any doubt it moves back.
+    async fn move_away(
+        &self,
+        site: &Site,
+        plan: &Plan,
+    ) -> Result<Result<Entry, String>, WorkspaceError> {
+        let home = &site.worktree.path;
+        let entry = Entry::new(&self.git.config.trash, self.repo, &self.request.session, home)?;
+        if let Err(error) = relocate(self.repo, home, &entry.worktree(), plan.has_submodules).await
+        {
+            entry.give_up();
+            return Err(error);
+        }
+        let mut moved = site.clone();
+        moved.worktree.path = entry.worktree();
+        let doubt = match self.second_look(&moved, plan).await {
+            Ok(doubt) => doubt,
+            Err(error) => Some(format!("it could not be looked at again: {error}")),
+        };
+        let Some(because) = doubt else { return Ok(Ok(entry)) };
+        let stays = self.move_back(&entry.worktree(), home, plan.has_submodules).await?;
+        entry.give_up();
+        Ok(Err(format!("{because}{stays}")))
+    }
+
+    /// What appeared in a worktree since it was looked at.
+    async fn second_look(
+        &self,
+        site: &Site,
+        plan: &Plan,
+    ) -> Result<Option<String>, WorkspaceError> {
+        let eye = Eye::on(site).await?;
+        if eye.head().await? != plan.head {
+            return Ok(Some("its head moved while it was being removed".to_owned()));
+        }
+        // A moved submodule no longer finds its repository; its files stay in the trash anyway.
+        let submodules =
+            if plan.has_submodules { Submodules::PassedOver } else { Submodules::Included };
+        let changed = match &plan.snapshot {
+            Some(snapshot) => preserve::changed_since(&eye, &snapshot.index, submodules).await?,
+            None if operation(&site.admin).is_some() => vec!["an operation".to_owned()],
+            None => eye.changes(submodules).await?.paths,
+        };
+        Ok(if changed.is_empty() {
+            None
+        } else {
+            Some(format!("it changed while it was being removed: {}", named(&changed)))
+        })
+    }
+
+    /// Moves a worktree back from the trash. Where its place is taken it stays, and that is said.
+    async fn move_back(
+        &self,
+        from: &Path,
+        home: &Path,
+        must_repair: bool,
+    ) -> Result<String, WorkspaceError> {
+        if is_occupied(home) {
+            return Ok(format!("; its place is taken, so it stands at `{}`", from.display()));
+        }
+        relocate(self.repo, from, home, must_repair).await?;
+        Ok(String::new())
+    }
+}
+
+/// What a removal does once nothing stands against it.
+struct Plan {
+    head: Option<Sha>,
+    snapshot: Option<Snapshot>,
+    preserved: Option<RefName>,
+    disposal: Disposal,
+    has_modules: bool,
+    has_submodules: bool,
+}
+
+fn named(paths: &[String]) -> String {
+    let mut text =
+        paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+    if let Some(n_more) = paths.len().checked_sub(NAMED_MAX).filter(|&n| n > 0) {
+        text.push_str(&format!(" and {n_more} more"));
+    }
+    text
+}
+
+/// Whether a stash stands that was made on a branch: its user means to come back to it.
+async fn has_stash(repo: &Repo, branch: &str) -> Result<bool, WorkspaceError> {
+    if repo.exact_ref("refs/stash").await?.is_none() {
+        return Ok(false);
+    }
+    let args = ["log", "--walk-reflogs", "--format=%gs", "refs/stash", "--"];
+    let text = repo.look().args(args).text().await?;
+    let starts = [format!("WIP on {branch}:"), format!("On {branch}:")];
+    Ok(text.lines().any(|line| starts.iter().any(|start| line.starts_with(start))))
+}
+
+/// Moves a registered worktree; git refuses that for those with submodules, whose links are
+/// repaired after the move.
+pub(super) async fn relocate(
+    repo: &Repo,
+    from: &Path,
+    to: &Path,
+    must_repair: bool,
+) -> Result<(), WorkspaceError> {
+    let git = Git::at(&repo.dir, Pace::Bulk);
+    if !must_repair {
+        let args = ["worktree", "move", "--end-of-options"];
+        return git.args(args).args([from, to]).ok().await.map(drop);
+    }
+    std::fs::rename(from, to).map_err(|error| io_error(from, &error))?;
+    let args = ["worktree", "repair", "--end-of-options"];
+    git.args(args).args([to]).ok().await.map(drop)
+}
+
+/// Makes git forget a worktree whose directory is not there.
+///
+/// Never called for one that is: git would delete it, ignored files and all.
+async fn drop_registration(repo: &Repo, path: &Path, force: &[&str]) -> Result<(), WorkspaceError> {
+    if is_occupied(path) {
+        return Err(WorkspaceError::Io {
+            path: path.to_owned(),
+            message: "it appeared again while it was being removed".to_owned(),
+        });
+    }
+    let args = ["worktree", "remove"];
+    let git = repo.write().args(args).args(force).args(["--end-of-options"]);
+    git.args([path]).ok().await.map(drop)
+}
+
+/// Takes away what an interrupted call left: the files go to the trash whole, because nobody can
+/// tell what came into them since, and the registration goes.
+pub(super) async fn set_aside(
+    git: &GitWorktree,
+    repo: &Repo,
+    request: &CreateWorkspace,
+    site: &Site,
+) -> Result<(), WorkspaceError> {
+    let path = &site.worktree.path;
+    if !site.is_half_made() {
+        if let Some(reason) = &site.worktree.locked {
+            let path = path.display();
+            let message = format!("the worktree at `{path}` is missing and locked: {reason}");
+            return Err(WorkspaceError::Git { message });
+        }
+        let removing = Removing { git, repo, request, mode: RemovalMode::Careful };
+        return removing.forget(site).await.map(drop);
+    }
+    if is_occupied(path) {
+        let entry = Entry::new(&git.config.trash, repo, &request.session, path)?;
+        entry.take(path, "files")?;
+    }
+    // Twice, because git locks what it is about to make.
+    drop_registration(repo, path, &["--force", "--force"]).await
+}
+
+/// The tip of the session's branch, if the branch was made for the session, is checked out nowhere
+/// else, and adds nothing to its base.
+async fn doomed_branch(
+    repo: &Repo,
+    request: &CreateWorkspace,
+) -> Result<Option<Sha>, WorkspaceError> {
+    if repo.exact_ref(&SessionRefs::of(&request.session).made).await?.is_none() {
+        return Ok(None);
+    }
+    let Some(tip) = repo.branch_at(&request.branch).await? else { return Ok(None) };
+    let path = resolved(&request.path);
+    let own = repo.sites().await?.into_iter().find(|site| is_of(site, request, &path));
+    let own = own.map(|site| site.worktree.path);
+    let is_used = repo.list().await?.iter().any(|worktree| {
+        worktree.branch.as_ref() == Some(&request.branch) && Some(&worktree.path) != own.as_ref()
+    });
+    if is_used {
+        return Ok(None);
+    }
+    for base in bases(repo, request).await? {
+        if repo.is_ancestor(&tip, &base).await? || has_same_patches(repo, &base, &tip).await? {
+            return Ok(Some(tip));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether each commit of a branch is in the base as the same patch.
+///
+/// A merge counts as something of its own: `git cherry` passes over merges, and with them over
+/// what somebody wrote to resolve a conflict.
+async fn has_same_patches(repo: &Repo, base: &Sha, tip: &Sha) -> Result<bool, WorkspaceError> {
+    let merges = ["rev-list", "--merges", "--max-count=1", tip.as_str(), "--not", base.as_str()];
+    if !repo.look().args(merges).text().await?.is_empty() {
+        return Ok(false);
+    }
+    let text = repo.look().args(["cherry", base.as_str(), tip.as_str()]).text().await?;
+    Ok(!text.is_empty() && text.lines().all(|line| line.starts_with("- ")))
+}
+
+/// Deletes the session's branch, if it still is where it was looked at, with all we keep about it.
+pub(super) async fn delete_branch(
+    repo: &Repo,
+    request: &CreateWorkspace,
+    tip: &Sha,
+) -> Result<(), WorkspaceError> {
+    let branch = &request.branch;
+    let refs = SessionRefs::of(&request.session);
+    let mut lines = vec![format!("delete refs/heads/{branch}\0{tip}\0")];
+    for name in [&refs.base, &refs.made] {
+        if let Some(sha) = repo.exact_ref(name).await? {
+            lines.push(format!("delete {name}\0{sha}\0"));
+        }
+    }
+    repo.update_refs(&lines).await?;
+    let prefix = format!("branch.{branch}.");
+    let keys = ["config", "--local", "-z", "--name-only", "--get-regexp", r"^branch\."];
+    let keys = repo.look().args(keys).run().await?.stdout;
+    if split_z(&keys).any(|key| key.starts_with(prefix.as_bytes())) {
+        let section = format!("branch.{branch}");
+        let args = ["config", "--local", "--remove-section", &section];
+        if let Err(error) = repo.write().args(args).ok().await {
+            tracing::debug!(%branch, %error, "The configuration of a deleted branch stays.");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! The trash: where worktrees go before anything of them is unlinked.
+//!
+//! An entry is a directory of ours alone. What git still has registered stands in it as
+//! `worktree`; what git has let go of as `files`. Only `files` is ever unlinked.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use ao_core::ids::SessionId;
+use ao_core::ports::WorkspaceError;
+
+use super::look::Eye;
+use super::repo::{Repo, io_error, is_occupied};
+use super::run::{Pace, split_z};
+
+/// Largest ignored file that is compared with the main worktree's before it counts as a copy.
+const COPY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Most removals of one session that the trash can hold at a time.
+const ENTRIES_MAX: u32 = 10_000;
+
+/// One removed worktree.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    dir: PathBuf,
+}
+
+impl Entry {
+    /// Makes an empty entry on the file system of a path: moving there must not copy.
+    pub(super) fn new(
+        trash: &Path,
+        repo: &Repo,
+        session: &SessionId,
+        path: &Path,
+    ) -> Result<Self, WorkspaceError> {
+        let root = root_beside(trash, repo, path)?;
+        let mut last = None;
+        for n in 1..=ENTRIES_MAX {
+            let dir = root.join(format!("{session}.{n}"));
+            match fs::DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => return Ok(Self { dir }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    last = Some(error);
+                }
+                Err(error) => return Err(io_error(&dir, &error)),
+            }
+        }
+        let message = last.map_or_else(String::new, |error| error.to_string());
+        Err(WorkspaceError::Io { path: root, message })
+    }
+
+    /// The entry that a worktree lies in, if its path is that of one in a trash.
+    pub(super) fn around(worktree: &Path, session: &SessionId) -> Option<Self> {
+        let dir = worktree.parent()?;
+        let name = dir.file_name()?.to_str()?;
+        let number = name.strip_prefix(session.as_str())?.strip_prefix('.')?;
+        let is_ours = worktree.ends_with("worktree") && number.parse::<u32>().is_ok();
+        is_ours.then(|| Self { dir: dir.to_owned() })
+    }
+
+    /// Where a worktree stands that git still has registered.
+    pub(super) fn worktree(&self) -> PathBuf {
+        self.dir.join("worktree")
+    }
+
+    /// Where its files stand once git let go of it.
+    fn files(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
+    /// Moves something here.
+    pub(super) fn take(&self, from: &Path, name: &str) -> Result<(), WorkspaceError> {
+        let to = self.dir.join(name);
+        fs::rename(from, &to).map_err(|error| io_error(from, &error))
+    }
+
+    /// Takes the worktree away from the place where git has it registered.
+    pub(super) fn detach(&self) -> Result<(), WorkspaceError> {
+        let worktree = self.worktree();
+        fs::rename(&worktree, self.files()).map_err(|error| io_error(&worktree, &error))
+    }
+
+    /// Gives the entry up again; one that holds anything stays.
+    pub(super) fn give_up(self) {
+        if let Err(error) = fs::remove_dir(&self.dir) {
+            tracing::debug!(path = %self.dir.display(), %error, "A trash entry stays.");
+        }
+    }
+}
+
+/// The trash on the file system of a path: the configured one, else one inside git's directory,
+/// else one beside the path.
+fn root_beside(trash: &Path, repo: &Repo, path: &Path) -> Result<PathBuf, WorkspaceError> {
+    let device = |path: &Path| fs::metadata(path).map(|it| it.dev()).ok();
+    let parent = path.parent().unwrap_or(path);
+    let here = device(path).or_else(|| device(parent));
+    let inside = repo.common.join("ao-trash");
+    let beside = parent.join(".ao-trash");
+    for root in [trash, inside.as_path(), beside.as_path()] {
+        let existing = root.ancestors().find(|it| it.exists()).unwrap_or(root);
+        if device(existing) == here {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(root)
+                .map_err(|error| io_error(root, &error))?;
+            return Ok(root.to_owned());
+        }
+    }
+    Err(WorkspaceError::Io {
+        path: path.to_owned(),
+        message: "there is no place for a trash on its file system".to_owned(),
+    })
+}
+
+/// What becomes of the files of an entry.
+#[derive(Debug, Clone)]
+pub(super) enum Disposal {
+    /// They all stay.
+    Keep,
+    /// These go, relative to the worktree; the rest stays.
+    Some(Vec<PathBuf>),
+    /// Everything goes: git has all of it, or it is disposable.
+    All,
+}
+
+/// Decides what becomes of a clean worktree's files once git let go of it.
+///
+/// Ignored files are work until somebody says otherwise. Disposable are those that the patterns
+/// name, links (what they lead to stays), and copies of what the main worktree has.
+pub(super) async fn disposal(
+    eye: &Eye<'_>,
+    top: &Path,
+    disposable: &[String],
+) -> Result<Disposal, WorkspaceError> {
+    let list = ["ls-files", "--others", "--ignored", "--directory", "-z"];
+    let all = eye.git(Pace::Look).args(list).args(["--exclude-standard"]).ok().await?;
+    let mut named = Vec::new();
+    if !disposable.is_empty() {
+        let patterns = disposable.iter().map(|pattern| format!("--exclude={pattern}"));
+        named = eye.git(Pace::Look).args(list).args(patterns).ok().await?;
+    }
+    let named: Vec<&[u8]> = split_z(&named).collect();
+    let path = |name: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(name.trim_ascii_end()));
+    let mut is_everything = true;
+    for entry in split_z(&all) {
+        let is_named =
+            named.iter().any(|it| entry == *it || (it.ends_with(b"/") && entry.starts_with(it)));
+        if !is_named && !is_worthless(&eye.path.join(path(entry)), &top.join(path(entry))) {
+            is_everything = false;
+        }
+    }
+    if is_everything {
+        return Ok(Disposal::All);
+    }
+    // Only what is ignored may go: a pattern says nothing about files that git does not ignore.
+    let ignored: Vec<&[u8]> = split_z(&all).collect();
+    let is_ignored = |name: &[u8]| {
+        ignored.iter().any(|it| name == *it || (it.ends_with(b"/") && name.starts_with(it)))
+    };
+    Ok(Disposal::Some(named.into_iter().filter(|it| is_ignored(it)).map(path).collect()))
+}
+
+/// Whether an ignored file is a link, or the same as the main worktree's.
+fn is_worthless(file: &Path, original: &Path) -> bool {
+    let (Ok(ours), Ok(theirs)) = (file.symlink_metadata(), original.symlink_metadata()) else {
+        return file.is_symlink();
+    };
+    if ours.is_symlink() {
+        return true;
+    }
+    let is_comparable = ours.is_file() && theirs.is_file() && ours.len() <= COPY_BYTES_MAX;
+    if !is_comparable || ours.len() != theirs.len() {
+        return false;
+    }
+    matches!((fs::read(file), fs::read(original)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Unlinks what may go of an entry that git has let go of.
+///
+/// *Guarantees*: nothing outside the entry is touched, and no link is followed out of it.
+pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()> {
+    let files = entry.files();
+    match disposal {
+        Disposal::Keep => Ok(()),
+        Disposal::All => {
+            fs::remove_dir_all(&files)?;
+            // Submodules' own repositories may stand beside the files.
+            if fs::read_dir(&entry.dir)?.next().is_none() {
+                fs::remove_dir(&entry.dir)
+            } else {
+                Ok(())
+            }
+        }
+        Disposal::Some(paths) => {
+            let root = files.canonicalize()?;
+            for path in paths {
+                let target = root.join(path);
+                let parent = target.parent().map(Path::canonicalize).transpose()?;
+                if !parent.is_some_and(|parent| parent.starts_with(&root)) || target == root {
+                    continue;
+                }
+                match target.symlink_metadata() {
+                    Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&target)?,
+                    Ok(_file) => fs::remove_file(&target)?,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether a directory of submodule repositories holds any.
+pub(super) fn has_modules(admin: &Path) -> bool {
+    let modules = admin.join("modules");
+    is_occupied(&modules) && fs::read_dir(&modules).is_ok_and(|mut it| it.next().is_some())
+}
