@@ -1,1 +1,251 @@
-//! processes
+//! The process table of Linux: `/proc` to look, pidfd to watch and to signal.
+//!
+//! A number alone never names a process: every look and every signal compares the boot and the
+//! start time, after the pidfd is open, so that a number used again is not taken for the old one.
+//! It knows no control groups: the nonce in the environment finds what left the tree.
+
+mod stat;
+mod table;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use ao_core::fact::ProcessProbe;
+use ao_core::ids::{Nonce, Pid};
+use ao_core::ports::{BoxFuture, ProcessEnd, ProcessError, ProcessSignal, Processes};
+use ao_core::session::ProcessIdentity;
+use ao_core::time::BootId;
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use self::stat::Stat;
+use self::table::{Table, nonce_in_environment};
+
+/// Where the kernel tells the name of the current boot.
+const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Why the current boot has no name.
+#[derive(Debug, thiserror::Error)]
+#[error("the boot id cannot be read from `{path}`: {message}")]
+pub struct BootIdError {
+    path: PathBuf,
+    message: String,
+}
+
+/// Processes of this machine.
+#[derive(Debug, Clone)]
+pub struct LinuxProcesses {
+    boot: BootId,
+}
+
+/// What a look at one process number found.
+enum Found {
+    Running(Stat),
+    /// Nobody has the number, or a process that ended and was not reaped.
+    Nobody,
+    Unreadable,
+}
+
+impl LinuxProcesses {
+    /// The machine as it is.
+    pub fn new() -> Result<Self, BootIdError> {
+        Self::with_boot_id_from(Path::new(BOOT_ID_PATH))
+    }
+
+    /// The machine, with the name of its boot read from another file.
+    pub fn with_boot_id_from(path: &Path) -> Result<Self, BootIdError> {
+        let failed = |message: String| BootIdError { path: path.to_owned(), message };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let boot = BootId::parse(&text).ok_or_else(|| failed(format!("`{text}` is no boot id")))?;
+        Ok(Self { boot })
+    }
+
+    /// The boot that the machine is in.
+    pub const fn boot_id(&self) -> BootId {
+        self.boot
+    }
+
+    /// Opens that very process: `Ok(None)` when it has ended.
+    fn open(&self, process: &ProcessIdentity) -> io::Result<Option<OwnedFd>> {
+        if process.boot != self.boot {
+            return Ok(None);
+        }
+        let Some(pid) = rustix::process::Pid::from_raw(process.pid.0) else { return Ok(None) };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // The number is held by the pidfd only from here: what it names is known after a look.
+        match find(process.pid) {
+            Found::Running(stat) if stat.start_ticks == process.start_ticks => Ok(Some(pidfd)),
+            Found::Running(_) | Found::Nobody => Ok(None),
+            Found::Unreadable => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    fn signal(&self, process: &ProcessIdentity, signal: Signal) -> io::Result<bool> {
+        if process.pid == own_pid() {
+            return Ok(false);
+        }
+        let Some(pidfd) = self.open(process)? else { return Ok(false) };
+        if let Some(expected) = &process.nonce
+            && nonce_in_environment(process.pid).is_some_and(|found| found != expected.as_str())
+        {
+            return Ok(false);
+        }
+        match pidfd_send_signal(&pidfd, signal) {
+            Ok(()) => Ok(true),
+            Err(Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn find(pid: Pid) -> Found {
+    match Stat::read(pid) {
+        Ok(stat) if stat.has_ended => Found::Nobody,
+        Ok(stat) => Found::Running(stat),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A table mounted with `hidepid`, or none at all, hides processes that run.
+            let Some(raw) = rustix::process::Pid::from_raw(pid.0) else { return Found::Nobody };
+            match pidfd_open(raw, PidfdFlags::empty()) {
+                Err(Errno::SRCH) => Found::Nobody,
+                Ok(_) | Err(_) => Found::Unreadable,
+            }
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Found::Nobody,
+        Err(_) => Found::Unreadable,
+    }
+}
+
+fn own_pid() -> Pid {
+    Pid(rustix::process::getpid().as_raw_nonzero().get())
+}
+
+impl Processes for LinuxProcesses {
+    fn boot(&self) -> BootId {
+        self.boot
+    }
+
+    fn identity(&self, pid: Pid, nonce: Option<&Nonce>) -> Option<ProcessIdentity> {
+        match find(pid) {
+            Found::Running(stat) => Some(ProcessIdentity {
+                boot: self.boot,
+                pid,
+                start_ticks: stat.start_ticks,
+                nonce: nonce.cloned(),
+            }),
+            Found::Nobody | Found::Unreadable => None,
+        }
+    }
+
+    fn probe(&self, process: &ProcessIdentity) -> ProcessProbe {
+        if process.boot != self.boot {
+            return ProcessProbe::Dead;
+        }
+        match find(process.pid) {
+            Found::Running(stat) if stat.start_ticks == process.start_ticks => ProcessProbe::Alive,
+            Found::Running(_) | Found::Nobody => ProcessProbe::Dead,
+            Found::Unreadable => ProcessProbe::Unknown,
+        }
+    }
+
+    fn watch<'a>(&'a self, process: &'a ProcessIdentity) -> BoxFuture<'a, ProcessEnd> {
+        Box::pin(async move {
+            let ended = async {
+                let Some(pidfd) = self.open(process)? else { return Ok(()) };
+                #[expect(
+                    deprecated,
+                    reason = "its unsafe successor guards types that may swap their descriptor; \
+                              an `OwnedFd` does not"
+                )]
+                let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+                pidfd.readable().await.map(drop)
+            };
+            match ended.await {
+                Ok(()) => ProcessEnd::Died,
+                Err::<_, io::Error>(error) => {
+                    tracing::debug!(pid = process.pid.0, %error, "Process cannot be watched.");
+                    ProcessEnd::Lost
+                }
+            }
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        nonce: &'a Nonce,
+        root: Option<&'a ProcessIdentity>,
+    ) -> BoxFuture<'a, Result<Vec<ProcessIdentity>, ProcessError>> {
+        let boot = self.boot;
+        let (nonce, root) = (nonce.clone(), root.filter(|root| root.boot == boot).cloned());
+        Box::pin(async move {
+            // Some hundred files of the kernel: too slow for the thread that drives everything.
+            let read = tokio::task::spawn_blocking(move || {
+                let table = Table::read(own_pid())?;
+                let tree: BTreeSet<Pid> = table.tree(&nonce, root.as_ref());
+                Ok(table.identities(&tree, boot))
+            });
+            match read.await {
+                Ok(Ok(found)) => Ok(found),
+                Ok(Err::<_, io::Error>(error)) => Err(ProcessError { message: error.to_string() }),
+                Err(error) => Err(ProcessError { message: error.to_string() }),
+            }
+        })
+    }
+
+    fn signal_tree<'a>(
+        &'a self,
+        processes: &'a [ProcessIdentity],
+        signal: ProcessSignal,
+    ) -> BoxFuture<'a, Result<usize, ProcessError>> {
+        let signal = match signal {
+            ProcessSignal::Terminate => Signal::TERM,
+            ProcessSignal::Kill => Signal::KILL,
+        };
+        Box::pin(async move {
+            let mut n_signalled = 0;
+            let mut failed = None;
+            for process in processes {
+                match self.signal(process, signal) {
+                    Ok(true) => n_signalled += 1,
+                    Ok(false) => {}
+                    // The others are signalled all the same.
+                    Err(error) => failed = Some(format!("process {}: {error}", process.pid)),
+                }
+            }
+            failed.map_or(Ok(n_signalled), |message| Err(ProcessError { message }))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_id_may_come_from_anywhere_and_must_be_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("boot_id");
+        std::fs::write(&path, "0d5b2d5a-93a0-4c3f-8a7b-0123456789ab\n").unwrap();
+        let processes = LinuxProcesses::with_boot_id_from(&path).unwrap();
+        assert_eq!(processes.boot_id().to_string(), "0d5b2d5a-93a0-4c3f-8a7b-0123456789ab");
+        std::fs::write(&path, "none").unwrap();
+        let error = LinuxProcesses::with_boot_id_from(&path).unwrap_err();
+        assert!(error.to_string().ends_with("`none` is no boot id"), "{error}");
+    }
+
+    #[test]
+    fn a_process_of_another_boot_is_dead_whoever_has_its_number() {
+        let processes = LinuxProcesses::new().unwrap();
+        let own = processes.identity(own_pid(), None).unwrap();
+        assert_eq!(processes.probe(&own), ProcessProbe::Alive);
+        let earlier = ProcessIdentity { boot: BootId(1), ..own };
+        assert_eq!(processes.probe(&earlier), ProcessProbe::Dead);
+    }
+}

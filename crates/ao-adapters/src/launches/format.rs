@@ -1,0 +1,49 @@
+//! The launch file as text.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use ao_core::ids::{LaunchId, SessionId};
+use ao_core::ports::LaunchFile;
+use serde::{Deserialize, Serialize};
+
+/// Shape of the text; raised when its meaning changes.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    version: u32,
+    launch: String,
+    session: String,
+    directory: PathBuf,
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+}
+
+pub(super) fn write(file: &LaunchFile) -> String {
+    let json = serde_json::json!({
+        "version": VERSION,
+        "launch": file.launch.as_str(),
+        "session": file.session.as_str(),
+        "directory": file.directory.to_string_lossy(),
+        "argv": file.argv,
+        "env": file.env,
+    });
+    format!("{json:#}\n")
+}
+
+pub(super) fn read(bytes: &[u8]) -> io::Result<LaunchFile> {
+    let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+    let text: Text = serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
+    if text.version != VERSION {
+        return Err(invalid(format!("version {} is not known to this `ao`", text.version)));
+    }
+    Ok(LaunchFile {
+        launch: LaunchId::parse(text.launch).map_err(|error| invalid(error.to_string()))?,
+        session: SessionId::parse(text.session).map_err(|error| invalid(error.to_string()))?,
+        directory: text.directory,
+        argv: text.argv,
+        env: text.env,
+    })
+}
