@@ -7,6 +7,7 @@ mod stream;
 mod transport;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::Method;
@@ -129,12 +130,17 @@ impl ClientError {
 pub struct Client {
     socket: PathBuf,
     request_for_max: Duration,
+    daemon_version: Arc<OnceLock<String>>,
 }
 
 impl Client {
     /// A client of the daemon that listens at `socket`. It connects with each request.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), request_for_max: REQUEST_FOR_MAX }
+        Self {
+            socket: socket.into(),
+            request_for_max: REQUEST_FOR_MAX,
+            daemon_version: Arc::default(),
+        }
     }
 
     /// The same client with another patience for ordinary requests.
@@ -146,6 +152,11 @@ impl Client {
     /// Where the daemon listens.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// The release of the daemon, once it has answered anything.
+    pub fn daemon_version(&self) -> Option<&str> {
+        self.daemon_version.get().map(String::as_str)
     }
 
     /// The daemon about itself.
@@ -359,6 +370,9 @@ impl Client {
     ) -> Result<T, ClientError> {
         let request = exchange.to_string();
         let reply = self.within(max, transport::perform(&self.socket, exchange)).await?;
+        if let Some(version) = &reply.daemon_version {
+            self.daemon_version.get_or_init(|| version.clone());
+        }
         read(&request, &reply)
     }
 

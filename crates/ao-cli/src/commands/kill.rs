@@ -1,0 +1,103 @@
+//! `ao kill`: ends sessions. What is not committed keeps its worktree.
+
+use ao_api::ClientError;
+use ao_api::kill::{BranchOutcome, KillRequest, KillResponse, WorkspaceOutcome};
+use ao_api::session::SessionsQuery;
+use clap::Args;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::{Ui, text};
+
+/// Arguments of `ao kill`.
+#[derive(Debug, Args)]
+pub struct KillArgs {
+    /// Ids, names or unique prefixes.
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub ids: Vec<String>,
+    /// Every live session of the project.
+    #[arg(long, requires = "project")]
+    pub all: bool,
+    /// The project.
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub project: Option<String>,
+    /// Remove the worktree all the same; its work is preserved under a ref first.
+    #[arg(long)]
+    pub discard: bool,
+}
+
+pub(crate) async fn run(
+    args: KillArgs,
+    context: &Context<'_>,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let is_one = args.ids.len() == 1;
+    let ids = if args.all {
+        let query = SessionsQuery { project: args.project, all: false };
+        let sessions = context.client.sessions(&query).await?;
+        sessions.into_iter().map(|session| session.id).collect()
+    } else {
+        resolve(&args.ids, context).await?
+    };
+    let request =
+        KillRequest { discard: args.discard, caller_pid: i32::try_from(std::process::id()).ok() };
+    let mut killed: Vec<KillResponse> = Vec::new();
+    let mut failure: Option<ClientError> = None;
+    for id in ids {
+        ui.progress(format!("{id}: ending …"));
+        match context.client.kill(&id, &request).await {
+            Ok(response) => killed.push(response),
+            // The others are ended all the same; the first failure is the answer.
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match failure {
+        // A failure leaves no JSON on standard output.
+        Some(error) if ui.is_json() => Err(error.into()),
+        Some(error) => show_text(&killed, ui).and(Err(error.into())),
+        None if ui.is_json() && is_one => killed.first().map_or(Ok(()), |one| ui.json(one)),
+        None if ui.is_json() => ui.json(&killed),
+        None => show_text(&killed, ui),
+    }
+}
+
+/// Every name is looked up before anything is ended: a typing error ends nothing.
+async fn resolve(named: &[String], context: &Context<'_>) -> Result<Vec<String>, CliError> {
+    let mut ids = Vec::new();
+    for name in named {
+        let id = context.session_id(Some(name)).await?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+fn show_text(killed: &[KillResponse], ui: &mut Ui) -> Result<(), CliError> {
+    for response in killed {
+        let fate = fate(response.workspace, response.reason.as_deref(), response.branch);
+        let preserved = response.preserved_ref.as_ref();
+        let preserved = preserved.map(|r| format!(", work preserved as {r}")).unwrap_or_default();
+        ui.line(format!("{}: killed, {fate}{preserved}", response.session))?;
+    }
+    Ok(())
+}
+
+/// What became of a worktree and its branch, in words.
+pub(crate) fn fate(
+    workspace: WorkspaceOutcome,
+    reason: Option<&str>,
+    branch: BranchOutcome,
+) -> String {
+    let worktree = match workspace {
+        WorkspaceOutcome::Removed => "worktree removed",
+        WorkspaceOutcome::Kept => "worktree kept",
+        WorkspaceOutcome::Pending => "worktree not removed yet",
+    };
+    let why = reason.map(|reason| format!(" ({})", text::one_line(reason))).unwrap_or_default();
+    let branch = match branch {
+        BranchOutcome::Deleted => "branch deleted",
+        BranchOutcome::Kept => "branch kept",
+    };
+    format!("{worktree}{why}, {branch}")
+}

@@ -1,0 +1,160 @@
+//! `ao ls`: the sessions, once or as they change.
+
+use std::time::Duration;
+
+use ao_api::ErrorKind;
+use ao_api::session::{Session, SessionsQuery};
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::env;
+use crate::error::CliError;
+use crate::ui::table::Column;
+use crate::ui::{Ui, text};
+
+/// Columns of the list. Status and activity stand side by side: `ci_failed` hides whether anyone
+/// works on it.
+const COLUMNS: [Column; 9] = [
+    Column::new("ID").shrinks_to(12),
+    Column::new("NAME").shrinks_to(8),
+    Column::new("STATUS"),
+    Column::new("ACTIVITY").shrinks_to(6),
+    Column::new("AGENT").shrinks_to(6),
+    Column::new("+/-"),
+    Column::new("PR"),
+    Column::new("AGE").right(),
+    Column::new("COST").right(),
+];
+
+/// Changes that come within this time are drawn together.
+const SETTLE_FOR: Duration = Duration::from_millis(100);
+
+/// Without a change the ages are drawn again after this long.
+const REDRAW_AFTER: Duration = Duration::from_secs(10);
+
+/// Arguments of `ao ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Only the sessions of this project.
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// Ended sessions too.
+    #[arg(long, short)]
+    pub all: bool,
+    /// Go on, and show every change.
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+pub(crate) async fn run(args: LsArgs, context: &Context<'_>, ui: &mut Ui) -> Result<(), CliError> {
+    let query = SessionsQuery { project: args.project, all: args.all };
+    if !args.watch {
+        let sessions = context.client.sessions(&query).await?;
+        if ui.is_json() {
+            return ui.json(&sessions);
+        }
+        return draw(&sessions, &query, ui);
+    }
+    watch(&query, context, ui).await
+}
+
+/// The stream is opened before the first snapshot, so that no change falls between the two.
+async fn watch(query: &SessionsQuery, context: &Context<'_>, ui: &mut Ui) -> Result<(), CliError> {
+    let mut events = context.client.follow_events(None).await?;
+    let mut shown: Option<Vec<Session>> = None;
+    loop {
+        let sessions = context.client.sessions(query).await?;
+        let is_news = shown.as_ref() != Some(&sessions);
+        if ui.is_json() && is_news {
+            ui.json_line(&sessions)?;
+        } else if !ui.is_json() && (is_news || ui.is_out_terminal) {
+            ui.clear()?;
+            draw(&sessions, query, ui)?;
+        }
+        shown = Some(sessions);
+        let ended = match tokio::time::timeout(REDRAW_AFTER, events.next()).await {
+            Err(_elapsed) => false,
+            Ok(item) => item?.is_none() || swallow_burst(&mut events).await?,
+        };
+        if ended {
+            return Err(CliError::new(
+                ErrorKind::Unreachable,
+                "DAEMON_WENT_AWAY",
+                "the daemon stopped",
+            )
+            .hint("`ao start` starts it"));
+        }
+    }
+}
+
+/// Takes what comes right behind; answers whether the stream ended.
+async fn swallow_burst(events: &mut ao_api::client::EventStream) -> Result<bool, CliError> {
+    let burst = async {
+        while events.next().await?.is_some() {}
+        Ok::<bool, CliError>(true)
+    };
+    tokio::time::timeout(SETTLE_FOR, burst).await.unwrap_or(Ok(false))
+}
+
+fn draw(sessions: &[Session], query: &SessionsQuery, ui: &mut Ui) -> Result<(), CliError> {
+    if sessions.is_empty() {
+        let hint = if query.all { "" } else { " `ao ls --all` shows ended ones;" };
+        ui.note(format!("No session.{hint} `ao spawn` starts one."));
+        return Ok(());
+    }
+    let now = env::now();
+    let rows: Vec<Vec<String>> = sessions.iter().map(|session| row(session, now)).collect();
+    ui.table(&COLUMNS, &rows)
+}
+
+fn row(session: &Session, now: Timestamp) -> Vec<String> {
+    let changes = session.changes.filter(|changes| changes.files > 0);
+    let pr = session.lifecycle.pr.number;
+    vec![
+        session.id.clone(),
+        text::or_nothing(session.name.as_deref().or(session.issue.as_deref())),
+        session.status.clone(),
+        text::or_nothing(session.activity.as_deref()),
+        session.agent.clone(),
+        changes.map_or_else(
+            || text::NOTHING.to_owned(),
+            |changes| format!("+{} -{}", changes.added, changes.removed),
+        ),
+        pr.map_or_else(|| text::NOTHING.to_owned(), |number| format!("#{number}")),
+        text::age(now, &session.created_at),
+        text::cost(session.usage.cost_usd),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use ao_api::session::Changes;
+
+    use super::*;
+    use crate::commands::sample;
+
+    #[test]
+    fn a_list_shows_status_and_activity_side_by_side() {
+        let now = "2026-03-02T12:00:00.000Z".parse().unwrap();
+        let mut busy = sample::session("app-1");
+        busy.name = Some("fix the login page of the shop".to_owned());
+        busy.status = "ci_failed".to_owned();
+        busy.activity = Some("active".to_owned());
+        busy.changes = Some(Changes { files: 3, added: 120, removed: 7 });
+        busy.lifecycle.pr.number = Some(12);
+        busy.usage.cost_usd = Some(0.4249);
+        let rows = [row(&busy, now), row(&sample::session("app-10"), now)];
+        let render = |width| crate::ui::table::render(&COLUMNS, &rows, width);
+        insta::assert_snapshot!(render(None), @r"
+        ID      NAME                            STATUS     ACTIVITY  AGENT    +/-      PR   AGE   COST
+        app-1   fix the login page of the shop  ci_failed  active    command  +120 -7  #12   4m  $0.42
+        app-10  -                               working    -         command  -        -     4m      -
+        ");
+        insta::assert_snapshot!(render(Some(80)), @r"
+        ID      NAME              STATUS     ACTIVITY  AGENT    +/-      PR   AGE   COST
+        app-1   fix the login p…  ci_failed  active    command  +120 -7  #12   4m  $0.42
+        app-10  -                 working    -         command  -        -     4m      -
+        ");
+    }
+}
