@@ -44,12 +44,10 @@ fn wall_now() -> Timestamp {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment {
-            wall: wall_now(),
-            boot: self.boot,
-            since_boot: duration(clock_gettime(ClockId::Boottime)),
-            awake: duration(clock_gettime(ClockId::Monotonic)),
-        }
+        // In this order: read the other way round, time awake could exceed time since boot.
+        let awake = duration(clock_gettime(ClockId::Monotonic));
+        let since_boot = duration(clock_gettime(ClockId::Boottime));
+        Moment { wall: wall_now(), boot: self.boot, since_boot, awake }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
