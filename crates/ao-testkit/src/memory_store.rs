@@ -191,3 +191,47 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::store::sample::{moment, rich, seed, seeding, session_id};
+    use crate::contract::store::{self, Stores, wait};
+    use ao_core::ids::Revision;
+    use ao_core::ports::SessionStore as _;
+
+    #[test]
+    fn the_fake_keeps_the_contract_of_a_store() {
+        store::check(|n_events| Stores::over(MemoryStore::with_events_max(n_events), ()));
+    }
+
+    #[test]
+    fn a_scheduled_fault_is_met_once_and_writes_nothing() {
+        let store = MemoryStore::new();
+        let full = StoreError::Unavailable { message: "disk full".to_owned() };
+        store.fail_next(Op::Commit, full.clone());
+        wait(store.get(&session_id("app-1"))).unwrap();
+        assert_eq!(wait(store.commit(seeding(seed("app-1")))), Err(full));
+        assert_eq!(store.n_commits(), 0);
+        assert_eq!(wait(store.get(&session_id("app-1"))), Ok(None));
+        assert_eq!(wait(store.commit(seeding(seed("app-1")))), Ok(Revision(1)));
+        assert_eq!(store.n_commits(), 1);
+    }
+
+    #[test]
+    fn an_interleaved_writer_makes_the_chosen_commit_conflict() {
+        let store = MemoryStore::new();
+        let id = session_id("app-1");
+        wait(store.commit(seeding(seed("app-1")))).unwrap();
+        store.conflict_next(2);
+        let next = |revision| Commit {
+            next: Some(rich("app-1")),
+            ..Commit::on(id.clone(), Expected::Revision(Revision(revision)), moment(2))
+        };
+        assert_eq!(wait(store.commit(next(1))), Ok(Revision(2)));
+        let (expected, found) = (Revision(2), Revision(3));
+        let conflict = StoreError::Conflict { session: id.clone(), expected, found };
+        assert_eq!(wait(store.commit(next(2))), Err(conflict));
+        assert_eq!(wait(store.commit(next(3))), Ok(Revision(4)));
+    }
+}
