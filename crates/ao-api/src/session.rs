@@ -62,9 +62,9 @@ pub struct Session {
 /// What a branch started from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Base {
-    /// The name that was asked for.
+    /// The name that was asked for, or found to be the repository's default.
     #[serde(rename = "ref")]
-    pub name: String,
+    pub name: Option<String>,
     /// What it was when the branch was made.
     pub sha: Option<String>,
 }

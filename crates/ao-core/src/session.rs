@@ -42,8 +42,9 @@ closed_enum! {
 /// What the branch of a session started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The name that was asked for.
-    pub name: RefName,
+    /// The name that was asked for, or that was found to be the repository's default; unknown
+    /// until then.
+    pub name: Option<RefName>,
     /// What it was when the branch was made; unknown until then.
     pub sha: Option<Sha>,
 }

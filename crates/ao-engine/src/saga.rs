@@ -282,7 +282,7 @@ impl SagaRunner {
             session: record.id.clone(),
             path: record.workspace.path.clone(),
             branch: record.branch.clone(),
-            base: Some(record.base.name.clone()),
+            base: record.base.name.clone(),
         })
     }
 

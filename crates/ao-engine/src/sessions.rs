@@ -305,13 +305,13 @@ impl SessionManager {
             .find(|project| project.id == record.project)
             .ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
         // The commit that it started from: a base that moved on is not this session's doing.
-        let base = record.base.sha.map_or(record.base.name, |sha| RefName::new(sha.as_str()));
+        let base = record.base.sha.map(|sha| RefName::new(sha.as_str())).or(record.base.name);
         Ok(CreateWorkspace {
             repo: project.path,
             session: record.id,
             path: record.workspace.path,
             branch: record.branch,
-            base: Some(base),
+            base,
         })
     }
 

@@ -264,7 +264,7 @@ fn seed_commit(
         model: request.model,
         permission_mode: request.permission_mode,
         branch: planned.branch,
-        base: Base { name: request.base.unwrap_or_else(|| RefName::new("HEAD")), sha: None },
+        base: Base { name: request.base, sha: None },
         workspace: WorkspaceRecord {
             path: planned.workspace.path,
             fate: WorkspaceFate::Absent,

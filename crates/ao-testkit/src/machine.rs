@@ -112,6 +112,11 @@ impl FakeMachine {
         self.lock().processes.keys().copied().collect()
     }
 
+    /// The servers' own processes, in order.
+    pub fn servers(&self) -> Vec<Pid> {
+        self.lock().servers.values().map(|server| server.process.pid).collect()
+    }
+
     /// Makes a project's server answer, or not.
     pub fn set_server_reachable(&self, project: &ProjectId, is_reachable: bool) {
         if let Some(server) = self.lock().servers.get_mut(&Self::socket(project)) {

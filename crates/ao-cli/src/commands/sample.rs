@@ -15,7 +15,7 @@ pub(crate) fn session(id: &str) -> Session {
         name: None,
         issue: None,
         branch: format!("ao/{id}"),
-        base: Base { name: "main".to_owned(), sha: Some("0123abcd".to_owned()) },
+        base: Base { name: Some("main".to_owned()), sha: Some("0123abcd".to_owned()) },
         workspace_path: format!("/h/worktrees/{id}"),
         status: "working".to_owned(),
         activity: None,

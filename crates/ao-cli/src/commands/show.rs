@@ -47,7 +47,7 @@ fn render(session: &Session, now: Timestamp) -> String {
         ("project", session.project.clone()),
         ("agent", session.agent.clone()),
         ("branch", text::one_line(&session.branch)),
-        ("base", format!("{}{sha}", text::one_line(&session.base.name))),
+        ("base", format!("{}{sha}", text::one_line(session.base.name.as_deref().unwrap_or("?")))),
         ("worktree", text::one_line(&session.workspace_path)),
         ("created", format!("{} ago", text::age(now, &session.created_at))),
     ];

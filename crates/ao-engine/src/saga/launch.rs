@@ -55,7 +55,7 @@ impl SagaRunner {
             .map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
         record.workspace.path = created.path;
         record.workspace.fate = WorkspaceFate::Present;
-        record.base.name = created.base;
+        record.base.name = Some(created.base);
         record.base.sha = Some(created.base_sha);
         record.phase = Phase::Provision;
         self.advance(loaded, saga, SagaStep::AgentFiles, record).await

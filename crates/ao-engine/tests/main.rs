@@ -1,0 +1,12 @@
+//! The real engine over the fakes: the same code as in the daemon, a clock that jumps, and an
+//! executor that picks the next task by seed.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod crashes;
+mod flow;
+mod gate;
+mod harness;
+mod messages;
+mod outages;
+mod reactions;
