@@ -113,7 +113,7 @@ pub fn seed(name: &str) -> Session {
         model: Some("large".to_owned()),
         permission_mode: Some("plan".to_owned()),
         branch: BranchName::new(format!("ao/{name}")),
-        base: Base { name: RefName::new("main"), sha: Some(Sha::new("a".repeat(40))) },
+        base: Base { name: Some(RefName::new("main")), sha: Some(Sha::new("a".repeat(40))) },
         workspace: WorkspaceRecord {
             path: PathBuf::from(format!("/work/{name}")),
             fate: WorkspaceFate::Present,
