@@ -168,7 +168,9 @@ fn facts(lifecycle: &Lifecycle, journal: &[JournalRecord], policy: &Policy) -> V
     }
     let looked = last_look(journal);
     let runtime = format!("{}/{}", lifecycle.runtime.state, lifecycle.runtime.reason);
-    facts.push(fact("runtime", runtime, looked.as_ref().map(|(_, at)| at), "runtime"));
+    let launched_at = lifecycle.launch.as_ref().map(|launch| launch.committed_at);
+    let looked_at = looked.as_ref().map(|(_, at)| *at).or(launched_at);
+    facts.push(fact("runtime", runtime, looked_at.as_ref(), "runtime"));
     if let Some((values, at)) = &looked {
         facts.push(fact("look", values.clone(), Some(at), "runtime"));
     }
@@ -417,8 +419,10 @@ fn doubt_ends(lifecycle: &Lifecycle, policy: &Policy, now: &Moment) -> Vec<Strin
     if let Some(doubt) = &lifecycle.detecting {
         let looks = policy.detecting_attempts_max.saturating_sub(doubt.attempts);
         let patience = policy.detecting_for_max.saturating_sub(now.awake_since(&doubt.started_at));
+        let looks =
+            if looks == 1 { "1 more look".to_owned() } else { format!("{looks} more looks") };
         all.push(format!(
-            "{looks} more looks with the same evidence, or {}, make it stuck",
+            "{looks} with the same evidence, or {} of it, would make it stuck",
             duration_words(patience)
         ));
     }

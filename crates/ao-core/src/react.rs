@@ -83,11 +83,16 @@ pub(crate) fn raise(plan: &mut Plan<'_>, key: IncidentKey, causes: &BTreeSet<Cau
     let is_first = incident.first_attempt_at.is_none();
     incident.first_attempt_at.get_or_insert(now);
     let episode = incident.episode;
+    let is_message = line.action == ReactionAction::Message;
+    if is_message && plan.lifecycle.is_terminal() {
+        // An agent that has ended is told nothing, and is given no time: its human is told.
+        notify(plan, key, Saying::Attempt, causes);
+        return;
+    }
     if let (true, Some(after)) = (is_first, line.escalate_after) {
         plan.arm(DeadlineKind::Escalate(key), now, after, DeadlineClock::Awake);
     }
-    // An agent that has ended is told nothing: its human is.
-    if line.action == ReactionAction::Message && !plan.lifecycle.is_terminal() {
+    if is_message {
         let text = text::message(plan, key, causes, line.message.as_deref());
         let causes = causes.iter().cloned().collect();
         plan.messages.push(PlannedMessage {
@@ -163,7 +168,9 @@ pub(crate) fn give_back(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
     if plan.lifecycle.is_terminal() {
         return Rule::Terminal;
     }
-    if let Some(incident) = plan.ledger.open.get_mut(&key) {
+    let is_message = plan.policy.reaction(key.reaction).action == ReactionAction::Message;
+    let incident = plan.ledger.open.get_mut(&key).filter(|_| is_message);
+    if let Some(incident) = incident {
         incident.attempts = incident.attempts.saturating_sub(1);
         incident.causes.clear();
     }

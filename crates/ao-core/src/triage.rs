@@ -245,7 +245,7 @@ pub fn announce(incident: &InfraIncident, policy: &Policy) -> Vec<Effect> {
         priority: line.priority,
         title,
         text: format!(
-            "{} Every worktree is kept. `ao ls --all` lists the sessions, `ao explain ID` shows \
+            "Every worktree is kept, of {}. `ao ls --all` lists the sessions, `ao explain ID` shows \
              the evidence of one.",
             react::listed(incident.sessions.iter().map(SessionId::as_str))
         ),

@@ -180,7 +180,8 @@ fn conflicts(pr: &Pr) -> Condition {
     }
 }
 
-/// A re-run of the checks of the same head does not end it, and so does not tell it again.
+/// A re-run of the checks of the same head does not end it, and so does not tell it again. Without
+/// any checks (as a forge also shows right after a push) the forge itself has to call it clean.
 fn approved_and_green(pr: &Pr) -> Condition {
     let (Some(checks), Some(review), Some(draft)) =
         (pr.checks.value(), pr.review.value(), pr.draft.value())
@@ -191,13 +192,22 @@ fn approved_and_green(pr: &Pr) -> Condition {
         Review::Approved | Review::NotRequired => true,
         Review::Pending | Review::ChangesRequested { .. } => false,
     };
-    if !is_reviewed || *draft == Draftness::Draft {
+    let is_conflicting = matches!(
+        pr.mergeability.value(),
+        Some(Mergeability::Conflicting | Mergeability::ConflictingWithParent)
+    );
+    if !is_reviewed || is_conflicting || *draft == Draftness::Draft {
         return Condition::Over;
     }
     match checks {
         Checks::Failed { .. } | Checks::Refused => Condition::Over,
         Checks::Pending => Condition::CannotTell,
-        Checks::None if *review == Review::NotRequired => Condition::CannotTell,
+        Checks::None
+            if *review == Review::NotRequired
+                || pr.mergeability.value() != Some(&Mergeability::Clean) =>
+        {
+            Condition::CannotTell
+        }
         Checks::None | Checks::Passed => {
             Condition::Holds(one_cause(&format!("ready/{}", head(pr))))
         }

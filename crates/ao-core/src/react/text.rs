@@ -108,7 +108,7 @@ pub(super) fn told(plan: &Plan<'_>, key: IncidentKey, causes: &BTreeSet<CauseKey
             format!("Nothing is left to do for it. `ao kill {id}` frees what it holds."),
         ),
         ReactionKind::ApprovedAndGreen => {
-            (format!("has {pr} approved and green"), "It can be merged.".to_owned())
+            (format!("has {pr} approved and green"), "Look at it and merge it.".to_owned())
         }
         ReactionKind::PrClosed => (
             format!("has {pr} closed without a merge"),
@@ -181,7 +181,7 @@ pub(super) fn message(
     let pr = pr_words(plan, key.pr);
     let built_in = match key.reaction {
         ReactionKind::CiFailed => {
-            format!("{pr} has failing checks.\nFind the cause of each, fix it, run the checks here, then commit and push.")
+            format!("Checks fail on {pr}.\nFind the cause of each, fix it, run the checks here, then commit and push.")
         }
         ReactionKind::ChangesRequested => format!(
             "Reviewers want changes on {pr}.\nRead each open thread, make the change or answer it, then commit and push."
@@ -190,7 +190,7 @@ pub(super) fn message(
             "A review bot commented on {pr}.\nCheck each comment; fix what is right, answer what is not, then commit and push."
         ),
         ReactionKind::MergeConflicts => format!(
-            "{pr} conflicts with its base.\nMerge or rebase onto the base, resolve the conflicts, run the tests, then push."
+            "There are conflicts with the base of {pr}.\nMerge or rebase onto the base, resolve the conflicts, run the tests, then push."
         ),
         ReactionKind::AgentIdle => {
             "You stopped without a pull request and without saying that you are done.\nGo on with the task; when it is complete, run `ao report done`."

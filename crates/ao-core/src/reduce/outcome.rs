@@ -90,8 +90,11 @@ fn runtime_destroyed(plan: &mut Plan<'_>) -> Rule {
     }
     let has_ended =
         matches!(plan.lifecycle.runtime.state, RuntimeState::Exited | RuntimeState::Missing);
+    if has_ended {
+        // What a look found stays found.
+        return Rule::Terminal;
+    }
     let reason = match plan.lifecycle.intent {
-        None if has_ended => return Rule::Terminal,
         None | Some(EndIntent::Cleanup) => RuntimeReason::AutoCleanup,
         Some(EndIntent::Kill) => RuntimeReason::ManualKillRequested,
         Some(EndIntent::Merged) => RuntimeReason::PrMergedCleanup,

@@ -1,0 +1,11 @@
+//! The rules of the core, seen from outside.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod fixtures;
+mod properties;
+mod questions;
+mod rule_table;
+mod scenarios;
+mod script;
+mod triage;
