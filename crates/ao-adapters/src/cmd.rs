@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines,
+};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// Time that a program gets when the caller names none: ten times what the slowest measured
 /// look-up took on a loaded machine.
@@ -163,14 +166,30 @@ impl Cmd {
         }
     }
 
-    async fn run_unbounded(self) -> io::Result<Output> {
+    /// Starts it and talks with it line by line. Dropping the conversation ends the program.
+    pub fn converse(self) -> Result<Conversation, CmdError> {
+        let program = self.program.to_string_lossy().into_owned();
+        let started = self.command().stderr(Stdio::null()).spawn().and_then(|mut child| {
+            let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            Ok(Conversation { _child: child, stdin, lines: BufReader::new(stdout).lines() })
+        });
+        match started {
+            Ok(conversation) => Ok(conversation),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                Err(CmdError::Missing { program })
+            }
+            Err(source) => Err(CmdError::Io { program, source }),
+        }
+    }
+
+    fn command(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the wrapper that the rule asks for")]
-        let mut command = tokio::process::Command::new(&self.program);
+        let mut command = Command::new(&self.program);
         command
             .args(&self.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
         if let Some(dir) = &self.dir {
@@ -182,7 +201,11 @@ impl Cmd {
                 None => command.env_remove(key),
             };
         }
-        let mut child = command.spawn()?;
+        command
+    }
+
+    async fn run_unbounded(self) -> io::Result<Output> {
+        let mut child = self.command().stderr(Stdio::piped()).spawn()?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
@@ -201,6 +224,26 @@ impl Cmd {
             child.wait()
         )?;
         Ok(Output { status, stdout, stderr })
+    }
+}
+
+/// A program that runs and is talked with. Dropping it ends the program.
+#[derive(Debug)]
+pub struct Conversation {
+    _child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Conversation {
+    /// Tells it a line.
+    pub async fn say(&mut self, line: &str) -> io::Result<()> {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await
+    }
+
+    /// The next line that it says; `None` after the last. A cancelled wait loses nothing.
+    pub async fn next_line(&mut self) -> io::Result<Option<String>> {
+        self.lines.next_line().await
     }
 }
 
@@ -234,6 +277,15 @@ mod tests {
             Cmd::new("cat").stdin(vec![b'x'; 300_000]).output_bytes_max(10).run().await.unwrap();
         assert_eq!(output.stdout, b"xxxxxxxxxx");
         assert!(output.status.success());
+    }
+
+    #[tokio::test]
+    async fn a_conversation_goes_line_by_line() {
+        let mut cat = Cmd::new("cat").converse().unwrap();
+        cat.say("first").await.unwrap();
+        assert_eq!(cat.next_line().await.unwrap().as_deref(), Some("first"));
+        cat.say("second").await.unwrap();
+        assert_eq!(cat.next_line().await.unwrap().as_deref(), Some("second"));
     }
 
     #[tokio::test]

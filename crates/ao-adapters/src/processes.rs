@@ -23,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use self::stat::Stat;
+pub(crate) use self::table::TMUX_SERVER;
 use self::table::{Table, nonce_in_environment};
 
 /// Where the kernel tells the name of the current boot.
@@ -88,7 +89,20 @@ impl LinuxProcesses {
         }
     }
 
-    fn signal(&self, process: &ProcessIdentity, signal: Signal) -> io::Result<bool> {
+    /// Whether that very process runs and calls itself so.
+    pub(crate) fn is_called(&self, process: &ProcessIdentity, name: &str) -> bool {
+        match find(process.pid) {
+            Found::Running(stat) => {
+                process.boot == self.boot
+                    && stat.start_ticks == process.start_ticks
+                    && stat.name == name
+            }
+            Found::Nobody | Found::Unreadable => false,
+        }
+    }
+
+    /// Signals that very process; false when it has ended.
+    pub(crate) fn signal(&self, process: &ProcessIdentity, signal: Signal) -> io::Result<bool> {
         if process.pid == own_pid() {
             return Ok(false);
         }

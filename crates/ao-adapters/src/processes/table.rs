@@ -13,7 +13,7 @@ use super::stat::Stat;
 const NONCE_VARIABLE: &[u8] = b"AO_NONCE=";
 
 /// What a tmux server calls itself. Its children are runtimes, ours or the user's own.
-const TMUX_SERVER: &str = "tmux: server";
+pub(crate) const TMUX_SERVER: &str = "tmux: server";
 
 /// What a tmux client calls itself.
 const TMUX_CLIENT: &str = "tmux: client";
