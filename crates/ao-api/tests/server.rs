@@ -114,9 +114,3 @@ pub(crate) fn events(pieces: &[&str]) -> Answer {
         .body(BodyExt::boxed(body))
         .unwrap()
 }
-
-/// An answer that never comes to its end.
-pub(crate) fn endless() -> Answer {
-    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
-    Response::new(BodyExt::boxed(body))
-}

@@ -27,7 +27,7 @@ pub mod stop;
 pub mod wait;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use crate::args::ClientCommand;
 use crate::context::Context;

@@ -6,7 +6,7 @@ use ao_api::{Client, ErrorKind, VERSION};
 
 use crate::env::Env;
 use crate::error::CliError;
-use crate::local::Local;
+use crate::local::{Local, Settings};
 use crate::ui::Ui;
 
 /// What every command works with.
@@ -36,6 +36,20 @@ impl<'a> Context<'a> {
         }
         let query = ResolveQuery { q: named.map(str::to_owned), cwd };
         Ok(self.client.resolve(&query).await?.session)
+    }
+
+    /// Asks what needs no daemon, on a thread that may block and start a runtime of its own.
+    pub(crate) fn ask_local<T: Send>(
+        &self,
+        question: impl FnOnce(&dyn Local, &Layout, &Settings) -> T + Send,
+    ) -> Result<T, CliError> {
+        let settings = self.env.settings();
+        let (local, layout) = (self.local, &self.layout);
+        let answer =
+            std::thread::scope(|scope| scope.spawn(|| question(local, layout, &settings)).join());
+        answer.map_err(|_panic| {
+            CliError::new(ErrorKind::Bug, "BUG", "a question about this machine met a bug")
+        })
     }
 
     /// The working directory as the daemon is told.

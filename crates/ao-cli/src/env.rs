@@ -71,12 +71,17 @@ impl Env {
 
     /// What an agent may inherit: everything but our own variables and what is not UTF-8.
     pub(crate) fn inheritable(&self) -> BTreeMap<String, String> {
+        self.texts().filter(|(name, _)| !is_ours(name)).collect()
+    }
+
+    /// Our own variables: settings that stand over the configuration file, and the home.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        self.texts().filter(|(name, _)| is_ours(name)).collect()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (String, String)> {
         let text = |text: &OsString| text.to_str().map(str::to_owned);
-        self.vars
-            .iter()
-            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
-            .filter(|(name, _)| !is_ours(name))
-            .collect()
+        self.vars.iter().filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
     }
 }
 

@@ -16,6 +16,9 @@ mod local;
 mod stdin;
 mod ui;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -25,7 +28,7 @@ use clap::Parser as _;
 pub use args::{ClientCommand, Command, DaemonArgs, Invocation, LaunchAgentArgs};
 pub use env::Env;
 pub use launch::leave_terminal;
-pub use local::Local;
+pub use local::{Local, Settings};
 
 use context::Context;
 use error::CliError;
@@ -61,6 +64,11 @@ pub fn run(command: ClientCommand, is_json: bool, env: Env, local: &dyn Local) -
         }
         Err(error) => Err(error),
     };
+    ExitCode::from(conclude(ended, is_for_programs, &mut ui))
+}
+
+/// Says what went wrong, and what the exit code is.
+fn conclude(ended: Result<u8, CliError>, is_for_programs: bool, ui: &mut Ui) -> u8 {
     let code = match ended {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => exit::DONE,
@@ -70,7 +78,7 @@ pub fn run(command: ClientCommand, is_json: bool, env: Env, local: &dyn Local) -
             exit::code_of(body.kind)
         }
     };
-    ExitCode::from(if is_for_programs { exit::DONE } else { code })
+    if is_for_programs { exit::DONE } else { code }
 }
 
 /// Prints a failure of the daemon itself the way that every command does.

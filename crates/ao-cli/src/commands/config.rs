@@ -1,7 +1,8 @@
 //! `ao config`: the configuration in force, what is wrong with the file, and what it may hold.
 //!
-//! All but `show` work without a daemon: a file that keeps it from starting has to be checkable.
+//! All of it works without a daemon: a file that keeps it from starting has to be checkable.
 
+use ao_api::ErrorKind;
 use ao_api::config::ConfigCheck;
 use clap::Subcommand;
 use serde::Serialize;
@@ -37,10 +38,24 @@ pub(crate) async fn run(
 ) -> Result<u8, CliError> {
     match command {
         ConfigCommand::Show => {
-            let config = context.client.config().await?;
+            let config = match context.client.config().await {
+                Ok(config) => config,
+                Err(error) if error.body().kind == ErrorKind::Unreachable => {
+                    ui.note("No daemon runs; one that starts now would have:");
+                    let view =
+                        context.ask_local(|local, layout, env| local.config_view(layout, env));
+                    view?.map_err(CliError::Own)?
+                }
+                Err(error) => return Err(error.into()),
+            };
             ui.json(&config)?;
         }
-        ConfigCommand::Check => return check(&context.local.check_config(&context.layout), ui),
+        ConfigCommand::Check => {
+            return check(
+                &context.ask_local(|local, layout, env| local.config_check(layout, env))?,
+                ui,
+            );
+        }
         ConfigCommand::Path => {
             let file = &context.layout.config_file;
             let path = file.display().to_string();
@@ -50,7 +65,9 @@ pub(crate) async fn run(
                 ui.line(path)?;
             }
         }
-        ConfigCommand::Schema => ui.json(&context.local.config_schema())?,
+        ConfigCommand::Schema => {
+            ui.json(&context.ask_local(|local, _, _| local.config_schema())?)?;
+        }
     }
     Ok(exit::DONE)
 }

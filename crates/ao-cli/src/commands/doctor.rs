@@ -1,5 +1,6 @@
 //! `ao doctor`: is everything as it should be.
 
+use ao_api::ErrorKind;
 use ao_api::doctor::{CheckState, DoctorReport};
 use clap::Args;
 
@@ -21,14 +22,30 @@ pub(crate) async fn run(
     context: &Context<'_>,
     ui: &mut Ui,
 ) -> Result<u8, CliError> {
-    let report =
-        if args.fix { context.client.doctor_fix().await? } else { context.client.doctor().await? };
+    let asked =
+        if args.fix { context.client.doctor_fix().await } else { context.client.doctor().await };
+    let report = match asked {
+        Ok(report) => report,
+        Err(error) if error.body().kind == ErrorKind::Unreachable => {
+            without_daemon(&args, context)?
+        }
+        Err(error) => return Err(error.into()),
+    };
     if ui.is_json() {
         ui.json(&report)?;
     } else {
         ui.write(render(&report).as_bytes())?;
     }
     Ok(if report.ok { exit::DONE } else { exit::FAILED })
+}
+
+/// What can be seen while no daemon runs: why it does not, for one.
+fn without_daemon(args: &DoctorArgs, context: &Context<'_>) -> Result<DoctorReport, CliError> {
+    if args.fix {
+        let mended = context.ask_local(|local, layout, _| local.doctor_fix(layout))?;
+        mended.map_err(CliError::Own)?;
+    }
+    context.ask_local(|local, layout, env| local.doctor(layout, env))?.map_err(CliError::Own)
 }
 
 fn render(report: &DoctorReport) -> String {

@@ -83,7 +83,7 @@ impl Payload {
     }
 
     async fn read_from(&mut self, mut input: impl AsyncRead + Unpin) {
-        let mut buffer = [0_u8; 8_192];
+        let mut buffer = vec![0_u8; 8_192];
         let mut n_read = 0;
         while n_read < PAYLOAD_BYTES_READ_MAX {
             let n = match input.read(&mut buffer).await {

@@ -1,0 +1,363 @@
+//! Whole commands, from the command line to output and exit code, against a stand-in daemon.
+
+#[path = "../../ao-api/tests/server.rs"]
+mod server;
+
+use std::path::Path;
+
+use ao_api::config::{ConfigCheck, ConfigProblem, ConfigView};
+use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
+use ao_api::home::Layout;
+use serde_json::{Value, json};
+
+use super::*;
+use server::{Answer, Asked, Server};
+
+/// The daemon's half of the binary, as far as commands ask it.
+struct StandIn;
+
+impl Local for StandIn {
+    fn config_schema(&self) -> Value {
+        json!({"type": "object"})
+    }
+
+    fn config_view(&self, layout: &Layout, _: &Settings) -> Result<ConfigView, ErrorBody> {
+        let path = layout.config_file.display().to_string();
+        Ok(ConfigView { path, exists: false, values: json!({}) })
+    }
+
+    fn config_check(&self, _: &Layout, _: &Settings) -> ConfigCheck {
+        let problem = ConfigProblem {
+            line: Some(3),
+            message: "unknown key `agnet`".to_owned(),
+            hint: Some("did you mean `agent`?".to_owned()),
+        };
+        ConfigCheck { path: "config.toml".to_owned(), ok: false, problems: vec![problem] }
+    }
+
+    fn doctor(&self, _: &Layout, _: &Settings) -> Result<DoctorReport, ErrorBody> {
+        let check = DoctorCheck {
+            name: "daemon".to_owned(),
+            state: CheckState::Warning,
+            detail: "none runs".to_owned(),
+            hint: Some("`ao start`".to_owned()),
+        };
+        Ok(DoctorReport { ok: true, checks: vec![check] })
+    }
+
+    fn doctor_fix(&self, _: &Layout) -> Result<(), ErrorBody> {
+        Ok(())
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Ended {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+/// Runs one command line in a home.
+async fn ao(home: &Path, line: &[&str]) -> Ended {
+    let parsed = Invocation::try_parse_from(["ao"].iter().chain(line)).unwrap();
+    let Command::Client(command) = parsed.command else { panic!("not a client's command") };
+    let (mut ui, out, err) = Ui::captured(Format::of(parsed.json), None);
+    let home_text = home.to_str().unwrap();
+    let vars = [("AO_HOME", home_text), ("AO_SESSION_ID", "app-1"), ("AO_LAUNCH_ID", "l-1")];
+    let env = Env::for_test(&vars, Path::new("/w"));
+    let is_for_programs = command.is_for_programs();
+    let ended = run_command(command, env, &StandIn, &mut ui).await;
+    let code = conclude(ended, is_for_programs, &mut ui);
+    Ended { code, out: out.text(), err: err.text() }
+}
+
+/// Runs one command line against a daemon that answers like this; what was asked comes along.
+async fn ao_with(answer: impl Fn(&Asked) -> Answer, line: &[&str]) -> (Ended, Vec<String>) {
+    let server = Server::listen();
+    let ended = server.during(answer, ao(&server.home(), line)).await;
+    (ended, server.asked().into_iter().map(|asked| asked.line + &asked.body).collect())
+}
+
+/// A session as it is sent.
+fn session(id: &str, changes: &[(&str, Value)]) -> Value {
+    let mut session = serde_json::to_value(commands::sample::session(id)).unwrap();
+    for (pointer, value) in changes {
+        *session.pointer_mut(pointer).unwrap() = value.clone();
+    }
+    session
+}
+
+fn refusal(code: &str, kind: &str, message: &str) -> String {
+    json!({"error": {"code": code, "kind": kind, "message": message, "hint": null}}).to_string()
+}
+
+fn ok(body: &Value) -> Answer {
+    server::json(200, &body.to_string())
+}
+
+#[tokio::test]
+async fn without_a_daemon_a_command_says_so_and_exits_5() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = ao(dir.path(), &["ls"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::UNREACHABLE, ""));
+    assert!(ended.err.ends_with("Hint: `ao start` starts it\n"), "{}", ended.err);
+    let ended = ao(dir.path(), &["ls", "--json"]).await;
+    let envelope: Value = serde_json::from_str(&ended.err).unwrap();
+    assert_eq!(envelope["error"]["code"], "DAEMON_UNREACHABLE");
+    assert_eq!((ended.code, ended.out.as_str()), (exit::UNREACHABLE, ""));
+}
+
+#[tokio::test]
+async fn stopping_where_nothing_runs_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = ao(dir.path(), &["stop", "--json"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "{\"pid\":null,\"sessions\":[]}\n"));
+}
+
+#[tokio::test]
+async fn programs_in_a_session_never_fail_because_of_us() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = ao(dir.path(), &["report", "idle"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, ""));
+}
+
+#[tokio::test]
+async fn a_report_names_session_launch_and_moment() {
+    let answer = |_: &Asked| ok(&json!({"taken": true}));
+    let (ended, asked) = ao_with(answer, &["report", "waiting_input", "-m", "which one?"]).await;
+    assert_eq!((ended.code, ended.err.as_str()), (exit::DONE, ""));
+    let body = asked[0].strip_prefix("POST /api/v1/sessions/app-1/signal").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["launch_id"], "l-1");
+    assert_eq!(
+        body["signal"],
+        json!({"kind": "report", "state": "waiting_input", "message": "which one?"})
+    );
+    assert!(body["at"]["since_boot_ns"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_spawn_prints_the_id_once_the_agent_runs() {
+    let spawned = session("app-1", &[("/phase", json!("worktree"))]);
+    let runs = session("app-1", &[]);
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "POST /api/v1/sessions" => server::json(201, &spawned.to_string()),
+        _ => ok(&json!({"outcome": "reached", "session": runs})),
+    };
+    let (ended, asked) = ao_with(answer, &["spawn", "fix it", "--command", "sh -c 'a b'"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "app-1\n"));
+    assert!(asked[0].contains(r#""cwd":"/w""#) && asked[0].contains(r#"["sh","-c","a b"]"#));
+    assert_eq!(asked[1], "GET /api/v1/sessions/app-1/wait?left_phase=worktree&timeout_ms=30000");
+}
+
+#[tokio::test]
+async fn a_spawn_that_fails_says_why_and_prints_no_id() {
+    let spawned = session("app-1", &[("/phase", json!("worktree"))]);
+    let failed = session(
+        "app-1",
+        &[
+            ("/phase", json!("ended")),
+            ("/trouble", json!("the base `x` does not exist")),
+            ("/lifecycle/session/reason", json!("spawn_failed")),
+        ],
+    );
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "POST /api/v1/sessions" => server::json(201, &spawned.to_string()),
+        _ => ok(&json!({"outcome": "reached", "session": failed})),
+    };
+    let (ended, _) = ao_with(answer, &["spawn", "fix it"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::FAILED, ""));
+    assert!(ended.err.starts_with("Error: app-1 was not started: the base `x` does not exist\n"));
+}
+
+#[tokio::test]
+async fn an_unknown_repository_is_refused_with_what_to_do_when_nobody_can_be_asked() {
+    let body = refusal("PROJECT_UNKNOWN", "not_found", "`/w` belongs to no project");
+    let (ended, _) = ao_with(|_| server::json(404, &body), &["spawn", "fix it"]).await;
+    assert_eq!(ended.code, exit::NOT_FOUND);
+    insta::assert_snapshot!(ended.err, @r"
+    Error: `/w` belongs to no project
+    Hint: `ao project add` registers the repository of the working directory
+    ");
+}
+
+#[tokio::test]
+async fn a_queued_session_is_not_waited_for() {
+    let queued = session("app-1", &[("/phase", json!("queued"))]);
+    let answer = |_: &Asked| server::json(201, &queued.to_string());
+    let (ended, asked) = ao_with(answer, &["spawn", "fix it"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "app-1\n"));
+    assert_eq!((ended.err.as_str(), asked.len()), ("app-1: waits for a free place\n", 1));
+}
+
+#[tokio::test]
+async fn the_session_is_the_one_that_the_daemon_says_is_meant() {
+    let answer = |asked: &Asked| {
+        if asked.line.contains("/resolve") {
+            ok(&json!({"session": "app-7"}))
+        } else {
+            ok(&session("app-7", &[]))
+        }
+    };
+    let (ended, asked) = ao_with(answer, &["path"]).await;
+    assert_eq!(ended.out, "/h/worktrees/app-7\n");
+    assert_eq!(asked, ["GET /api/v1/resolve?cwd=%2Fw", "GET /api/v1/sessions/app-7"]);
+    let (_, asked) = ao_with(answer, &["path", "log"]).await;
+    assert_eq!(asked[0], "GET /api/v1/resolve?q=log&cwd=%2Fw");
+}
+
+/// One kill works, the other is refused.
+fn kill_one_of_two(asked: &Asked) -> Answer {
+    if asked.line.contains("q=app-1") {
+        ok(&json!({"session": "app-1"}))
+    } else if asked.line.contains("/resolve") {
+        ok(&json!({"session": "app-2"}))
+    } else if asked.line.contains("app-1") {
+        ok(&json!({"session": "app-1", "workspace": "kept", "reason": "uncommitted changes",
+            "branch": "kept", "preserved_ref": null}))
+    } else {
+        server::json(409, &refusal("SAGA_RUNS", "conflict", "`app-2` is being restored"))
+    }
+}
+
+#[tokio::test]
+async fn a_kill_that_fails_for_one_still_ends_the_others() {
+    let (ended, asked) = ao_with(kill_one_of_two, &["kill", "app-2", "app-1"]).await;
+    assert_eq!(ended.code, exit::CONFLICT);
+    insta::assert_snapshot!(ended.out, @"app-1: killed, worktree kept (uncommitted changes), branch kept");
+    insta::assert_snapshot!(ended.err, @"Error: `app-2` is being restored");
+    let n_kills = asked.iter().filter(|line| line.contains("/kill")).count();
+    assert_eq!(n_kills, 2);
+    let (ended, _) = ao_with(kill_one_of_two, &["kill", "app-2", "app-1", "--json"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::CONFLICT, ""));
+}
+
+#[tokio::test]
+async fn one_kill_is_an_object_and_its_kept_worktree_no_failure() {
+    let (ended, _) = ao_with(kill_one_of_two, &["kill", "app-1", "--json"]).await;
+    assert_eq!(ended.code, exit::DONE);
+    let killed: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (killed["session"].as_str(), killed["workspace"].as_str()),
+        (Some("app-1"), Some("kept"))
+    );
+}
+
+#[tokio::test]
+async fn a_wait_that_times_out_exits_6_and_one_that_cannot_come_true_exits_1() {
+    let answer = |outcome: &'static str| {
+        move |asked: &Asked| {
+            if asked.line.contains("/resolve") {
+                ok(&json!({"session": "app-1"}))
+            } else {
+                ok(&json!({"outcome": outcome, "session": session("app-1", &[])}))
+            }
+        }
+    };
+    let line = ["wait", "app-1", "--for", "idle", "done", "--timeout", "2s"];
+    let (ended, asked) = ao_with(answer("timed_out"), &line).await;
+    assert_eq!(ended.code, exit::NOT_CONFIRMED);
+    assert!(asked[1].ends_with("/wait?status=idle%2Cdone&timeout_ms=2000"), "{}", asked[1]);
+    assert_eq!(ao_with(answer("over"), &line).await.0.code, exit::FAILED);
+    let (ended, _) = ao_with(answer("reached"), &line).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "working\n"));
+}
+
+#[tokio::test]
+async fn events_are_read_page_by_page_until_the_head() {
+    let event = |seq: u64| {
+        json!({"seq": seq, "at": "2026-03-02T12:00:00.000Z", "type": "session.changed",
+            "project": "app", "session": "app-1", "revision": seq, "key": null, "became": null})
+    };
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "GET /api/v1/events?after=1" => ok(&json!({"events": [event(2), event(3)], "next": 3,
+            "head": 4, "reset": {"oldest": 1, "head": 4}})),
+        _ => ok(&json!({"events": [event(4)], "next": 4, "head": 4, "reset": null})),
+    };
+    let (ended, asked) = ao_with(answer, &["events", "--after", "1", "--json"]).await;
+    let kinds: Vec<Value> = ended
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| json!([line["type"], line["seq"]]))
+        .collect();
+    let changed = |seq: u64| json!(["session.changed", seq]);
+    assert_eq!(kinds, [json!(["reset", null]), changed(2), changed(3), changed(4)]);
+    assert_eq!(asked.len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_is_resumed_where_it_ended() {
+    let frame = |seq: u64| {
+        let event = json!({"seq": seq, "at": "2026-03-02T12:00:00.000Z", "type": "session.changed",
+            "project": "app", "session": "app-1", "revision": seq, "key": null, "became": null});
+        format!("event: change\nid: {seq}\ndata: {event}\n\n")
+    };
+    let answer = |asked: &Asked| match asked.last_event_id.as_deref() {
+        Some("1") => server::events(&[&frame(2), &frame(3)]),
+        Some("3") => server::events(&[&frame(4)]),
+        _ => server::json(503, &refusal("STOPPING", "unavailable", "the daemon is about to end")),
+    };
+    let (ended, asked) = ao_with(answer, &["events", "-f", "--after", "1"]).await;
+    assert_eq!((ended.code, ended.out.lines().count()), (exit::FAILED, 3));
+    assert_eq!(asked.len(), 3);
+}
+
+#[tokio::test]
+async fn looking_at_the_inbox_marks_nothing_as_read() {
+    let item = json!({"id": "n-1", "session": "app-1", "project": "app", "reaction": "agent-stuck",
+        "cause": "c", "priority": "urgent", "title": "app-1 is stuck", "text": "t",
+        "at": "2026-03-02T12:00:00.000Z", "state": "unread"});
+    let answer = |asked: &Asked| {
+        if asked.line.contains("read") { ok(&json!({"n_read": 1})) } else { ok(&json!([item])) }
+    };
+    let (_, asked) = ao_with(answer, &["inbox"]).await;
+    assert_eq!(asked, ["GET /api/v1/inbox?all=false"]);
+    let (_, asked) = ao_with(answer, &["inbox", "--read"]).await;
+    assert_eq!(asked[1], r#"POST /api/v1/inbox/read{"ids":["n-1"]}"#);
+}
+
+#[tokio::test]
+async fn a_daemon_of_another_release_is_mentioned_and_nothing_else_changes() {
+    let (ended, _) = ao_with(|_| server::json_of("0.0.9", 200, "[]"), &["ls"]).await;
+    assert_eq!(ended.code, exit::DONE);
+    assert!(ended.err.contains("the daemon is version 0.0.9"), "{}", ended.err);
+    let (ended, _) = ao_with(|_| server::json_of("0.0.9", 200, "[]"), &["ls", "--json"]).await;
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("[]\n", ""));
+}
+
+#[tokio::test]
+async fn the_configuration_and_the_machine_can_be_checked_without_a_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = ao(dir.path(), &["config", "check"]).await;
+    assert_eq!(ended.code, exit::USAGE);
+    insta::assert_snapshot!(ended.out, @r"
+    config.toml:3: unknown key `agnet`
+      Hint: did you mean `agent`?
+    ");
+    let ended = ao(dir.path(), &["doctor"]).await;
+    assert_eq!(ended.code, exit::DONE);
+    insta::assert_snapshot!(ended.out, @r"
+    warning  daemon: none runs
+             Hint: `ao start`
+    ");
+    let ended = ao(dir.path(), &["config", "path"]).await;
+    assert_eq!(ended.out, format!("{}\n", dir.path().join("config.toml").display()));
+}
+
+#[tokio::test]
+async fn attaching_without_a_terminal_is_refused_but_can_be_asked_for() {
+    let answer = |asked: &Asked| {
+        if asked.line.contains("/resolve") {
+            ok(&json!({"session": "app-1"}))
+        } else {
+            ok(&json!({"session": "app-1", "argv": ["tmux", "attach"], "unset": ["TMUX"],
+                "detach_key": "Ctrl-b d"}))
+        }
+    };
+    let (ended, _) = ao_with(answer, &["attach", "app-1"]).await;
+    assert_eq!(ended.code, exit::USAGE);
+    let (ended, _) = ao_with(answer, &["attach", "app-1", "--json"]).await;
+    assert!(ended.out.contains(r#""argv":["tmux","attach"]"#), "{}", ended.out);
+}
