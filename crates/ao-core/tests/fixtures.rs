@@ -63,7 +63,7 @@ pub(crate) fn seeded(n: u64) -> Session {
             model: None,
             permission_mode: None,
             branch: BranchName::new("ao/app-1"),
-            base: Base { name: RefName::new("main"), sha: None },
+            base: Base { name: Some(RefName::new("main")), sha: None },
             workspace: WorkspaceRecord {
                 path: PathBuf::from("/worktrees/app-1"),
                 fate: WorkspaceFate::Present,
