@@ -1,6 +1,5 @@
 //! What the client makes of answers, refusals and silence.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use ao_api::client::StreamItem;
@@ -8,10 +7,7 @@ use ao_api::event::Reset;
 use ao_api::session::{Phase, SessionsQuery, WaitQuery};
 use ao_api::{Client, ClientError, ErrorKind};
 
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Bytes, Frame};
-
-use crate::server::{self, Answer, Server};
+use crate::server::{self, Server};
 
 fn client(server: &Server) -> Client {
     Client::new(server.home().join("daemon.sock"))
@@ -121,17 +117,14 @@ async fn a_daemon_that_goes_away_may_have_done_it() {
     assert_eq!((body.code.as_str(), body.kind), ("DAEMON_WENT_AWAY", ErrorKind::Unreachable));
 }
 
-/// An answer that never comes to its end.
-fn endless() -> Answer {
-    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
-    Answer::new(body.boxed())
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_daemon_that_hangs_is_given_up() {
     let server = Server::listen();
     let client = client(&server).with_timeout(Duration::from_secs(3));
-    let error = server.during(|_| endless(), client.projects()).await.unwrap_err();
+    let error = server
+        .during(|_| server::without_end(server::events(&["["])), client.projects())
+        .await
+        .unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { after, .. } if after.as_secs() == 3));
     assert_eq!(error.body().kind, ErrorKind::NotConfirmed);
 }

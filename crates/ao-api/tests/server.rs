@@ -1,25 +1,26 @@
 //! A stand-in daemon: answers what a test tells it to, over a Unix socket in a directory of its
-//! own, for as long as the test runs.
+//! own, for as long as the test runs. It speaks just enough HTTP for that, one request for each
+//! connection.
 
-use std::convert::Infallible;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 /// What the stand-in answers with.
-pub(crate) type Answer = Response<BoxBody<Bytes, Infallible>>;
+pub(crate) struct Answer {
+    head: String,
+    pieces: Vec<String>,
+    has_end: bool,
+}
 
-/// What was asked: method, path with query, and body.
+/// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
+    /// Method, path and query.
     pub(crate) line: String,
     pub(crate) last_event_id: Option<String>,
     pub(crate) body: String,
@@ -63,7 +64,8 @@ impl Server {
                     accepted = self.listener.accept() => {
                         connections.push(self.serve(accepted.unwrap().0, &answer));
                     }
-                    Some(()) = connections.next() => {}
+                    // A client that leaves early is what some tests are about.
+                    Some(_left) = connections.next() => {}
                 }
             }
         };
@@ -73,21 +75,50 @@ impl Server {
         }
     }
 
-    async fn serve(&self, stream: UnixStream, answer: &impl Fn(&Asked) -> Answer) {
-        let service = service_fn(|request: Request<Incoming>| async move {
-            let line = format!("{} {}", request.method(), request.uri());
-            let header = request.headers().get("last-event-id");
-            let last_event_id = header.map(|value| value.to_str().unwrap().to_owned());
-            let body = request.into_body().collect().await.unwrap().to_bytes();
-            let body = String::from_utf8(body.to_vec()).unwrap();
-            let asked = Asked { line, last_event_id, body };
-            self.asked.lock().unwrap().push(asked.clone());
-            Ok::<_, Infallible>(answer(&asked))
-        });
-        let http = hyper::server::conn::http1::Builder::new();
-        // A client that leaves early is what some tests are about.
-        drop(http.serve_connection(TokioIo::new(stream), service).await);
+    async fn serve(
+        &self,
+        mut stream: UnixStream,
+        answer: &impl Fn(&Asked) -> Answer,
+    ) -> Result<(), io::Error> {
+        let asked = read_request(&mut stream).await?;
+        self.asked.lock().unwrap().push(asked.clone());
+        let Answer { head, pieces, has_end } = answer(&asked);
+        stream.write_all(head.as_bytes()).await?;
+        for piece in pieces {
+            stream.write_all(piece.as_bytes()).await?;
+            // The reader gets its turn, and so each piece by itself.
+            tokio::task::yield_now().await;
+        }
+        if has_end { stream.shutdown().await } else { std::future::pending().await }
     }
+}
+
+async fn read_request(stream: &mut UnixStream) -> Result<Asked, io::Error> {
+    let mut text = Vec::new();
+    let head_end = loop {
+        if let Some(at) = text.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if stream.read_buf(&mut text).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let head = String::from_utf8(text[..head_end].to_vec()).unwrap();
+    let header = |name: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+        fields
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+    };
+    let body_len: usize = header("content-length").map_or(0, |len| len.parse().unwrap());
+    while text.len() < head_end + body_len {
+        if stream.read_buf(&mut text).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+    let body = String::from_utf8(text[head_end..].to_vec()).unwrap();
+    Ok(Asked { line, last_event_id: header("last-event-id"), body })
 }
 
 /// An answer in JSON, from a daemon of this release.
@@ -97,20 +128,22 @@ pub(crate) fn json(status: u16, body: &str) -> Answer {
 
 /// An answer in JSON, from a daemon of another release.
 pub(crate) fn json_of(version: &str, status: u16, body: &str) -> Answer {
-    Response::builder()
-        .status(StatusCode::from_u16(status).unwrap())
-        .header(ao_api::DAEMON_VERSION_HEADER, version)
-        .body(Full::new(Bytes::from(body.to_owned())).boxed())
-        .unwrap()
+    let version_header = ao_api::DAEMON_VERSION_HEADER;
+    let head = format!(
+        "HTTP/1.1 {status} Said\r\n{version_header}: {version}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    Answer { head, pieces: vec![body.to_owned()], has_end: true }
 }
 
 /// A stream of server-sent events that comes in these pieces and then ends.
 pub(crate) fn events(pieces: &[&str]) -> Answer {
-    let pieces: Vec<_> =
-        pieces.iter().map(|piece| Ok(Frame::data(Bytes::from((*piece).to_owned())))).collect();
-    let body = StreamBody::new(futures_util::stream::iter(pieces));
-    Response::builder()
-        .header("content-type", "text/event-stream")
-        .body(BodyExt::boxed(body))
-        .unwrap()
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_owned();
+    let pieces = pieces.iter().map(|&piece| piece.to_owned()).collect();
+    Answer { head, pieces, has_end: true }
+}
+
+/// The same answer, but it never comes to its end.
+pub(crate) fn without_end(answer: Answer) -> Answer {
+    Answer { has_end: false, ..answer }
 }

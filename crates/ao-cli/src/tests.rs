@@ -304,6 +304,30 @@ async fn a_stream_that_ends_is_resumed_where_it_ended() {
     assert_eq!(asked.len(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_watched_list_is_drawn_again_when_something_changed() {
+    let change = r#"{"seq":1,"at":"","type":"session.changed","project":null,"session":null,"revision":null,"key":null,"became":null}"#;
+    let frame = format!("event: change\nid: 1\ndata: {change}\n\n");
+    let gone = || server::json(503, &refusal("STOPPING", "unavailable", "it is about to end"));
+    let n_lists = std::cell::Cell::new(0);
+    let answer = |asked: &Asked| {
+        if asked.line.contains("/stream") {
+            let stream = server::events(&[&frame]);
+            return if n_lists.get() == 0 { server::without_end(stream) } else { gone() };
+        }
+        n_lists.set(n_lists.get() + 1);
+        if n_lists.get() == 3 {
+            return gone();
+        }
+        ok(&json!([session("app-1", &[("/status", json!(format!("s{}", n_lists.get())))])]))
+    };
+    let (ended, _) = ao_with(answer, &["ls", "--watch"]).await;
+    let statuses: Vec<&str> =
+        ended.out.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(statuses, ["STATUS", "s1", "STATUS", "s2"]);
+    assert_eq!(ended.code, exit::FAILED);
+}
+
 #[tokio::test]
 async fn looking_at_the_inbox_marks_nothing_as_read() {
     let item = json!({"id": "n-1", "session": "app-1", "project": "app", "reaction": "agent-stuck",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ao_api::ErrorKind;
+use ao_api::client::EventStream;
 use ao_api::session::{Session, SessionsQuery};
 use clap::Args;
 use jiff::Timestamp;
@@ -59,42 +59,38 @@ pub(crate) async fn run(args: LsArgs, context: &Context<'_>, ui: &mut Ui) -> Res
     watch(&query, context, ui).await
 }
 
-/// The stream is opened before the first snapshot, so that no change falls between the two.
+/// Draws, and draws again after a change. The stream is opened before the snapshot, so that no
+/// change falls between the two; where it ends it is opened again, as long as the daemon is there.
 async fn watch(query: &SessionsQuery, context: &Context<'_>, ui: &mut Ui) -> Result<(), CliError> {
-    let mut events = context.client.follow_events(None).await?;
     let mut shown: Option<Vec<Session>> = None;
     loop {
-        let sessions = context.client.sessions(query).await?;
-        let is_news = shown.as_ref() != Some(&sessions);
-        if ui.is_json() && is_news {
-            ui.json_line(&sessions)?;
-        } else if !ui.is_json() && (is_news || ui.is_out_terminal) {
-            ui.clear()?;
-            draw(&sessions, query, ui)?;
-        }
-        shown = Some(sessions);
-        let ended = match tokio::time::timeout(REDRAW_AFTER, events.next()).await {
-            Err(_elapsed) => false,
-            Ok(item) => item?.is_none() || swallow_burst(&mut events).await?,
-        };
-        if ended {
-            return Err(CliError::new(
-                ErrorKind::Unreachable,
-                "DAEMON_WENT_AWAY",
-                "the daemon stopped",
-            )
-            .hint("`ao start` starts it"));
+        let mut events = context.client.follow_events(None).await?;
+        let mut is_open = true;
+        while is_open {
+            let sessions = context.client.sessions(query).await?;
+            let is_news = shown.as_ref() != Some(&sessions);
+            if ui.is_json() && is_news {
+                ui.json_line(&sessions)?;
+            } else if !ui.is_json() && (is_news || ui.is_out_terminal) {
+                ui.clear()?;
+                draw(&sessions, query, ui)?;
+            }
+            shown = Some(sessions);
+            is_open = match tokio::time::timeout(REDRAW_AFTER, events.next()).await {
+                Err(_elapsed) => true,
+                Ok(item) => item?.is_some() && swallow_burst(&mut events).await?,
+            };
         }
     }
 }
 
-/// Takes what comes right behind; answers whether the stream ended.
-async fn swallow_burst(events: &mut ao_api::client::EventStream) -> Result<bool, CliError> {
+/// Takes what comes right behind; answers whether the stream goes on.
+async fn swallow_burst(events: &mut EventStream) -> Result<bool, CliError> {
     let burst = async {
         while events.next().await?.is_some() {}
-        Ok::<bool, CliError>(true)
+        Ok(false)
     };
-    tokio::time::timeout(SETTLE_FOR, burst).await.unwrap_or(Ok(false))
+    tokio::time::timeout(SETTLE_FOR, burst).await.unwrap_or(Ok(true))
 }
 
 fn draw(sessions: &[Session], query: &SessionsQuery, ui: &mut Ui) -> Result<(), CliError> {
