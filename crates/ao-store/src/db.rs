@@ -36,7 +36,8 @@ pub struct Retention {
     pub events: usize,
     /// Journal entries of a session that are kept at least.
     pub journal: usize,
-    /// A replay can begin at every so many entries; so many more than `journal` are kept at most.
+    /// A replay can begin at every so many entries; at most twice as many are kept beyond
+    /// `journal`.
     pub journal_segment: usize,
     /// Ids of facts that were taken in.
     pub facts: usize,
@@ -106,13 +107,13 @@ fn wall_now() -> Timestamp {
 }
 
 /// The transaction that a job writes in.
-pub struct Writing<'a> {
+pub(crate) struct Writing<'a> {
     pub(crate) conn: &'a Connection,
     pub(crate) retention: Retention,
 }
 
 /// Something to be written, all of it or nothing.
-pub trait Job: Send {
+pub(crate) trait Job: Send {
     /// Writes. Whether it is kept: what a refused job wrote is taken back.
     fn run(&mut self, tx: &Writing<'_>) -> bool;
 
@@ -121,7 +122,7 @@ pub trait Job: Send {
 }
 
 /// The database of one data directory, open for writing.
-pub struct Db {
+pub(crate) struct Db {
     // Declared before the lock: the connection closes first.
     conn: Connection,
     options: Options,
@@ -133,7 +134,7 @@ impl Db {
     /// Opens a database, making or migrating it where needed.
     ///
     /// One that is refused is left as it is.
-    pub fn open(lock: DataLock, path: &Path, options: Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(lock: DataLock, path: &Path, options: Options) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::of_sqlite(path, &error);
         let is_unclean = has_log(path);
         make_file(path).map_err(|error| OpenError::of_io(path, &error))?;
@@ -152,7 +153,7 @@ impl Db {
 
     /// Applies a batch in one transaction. Returns the newest position of the change feed, after
     /// the sync.
-    pub fn apply(&mut self, batch: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+    pub(crate) fn apply(&mut self, batch: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
         let applied = self.try_apply(batch);
         if applied.is_err() && !self.conn.is_autocommit() {
             // SQLite ends a transaction on its own when it cannot go on; then there is nothing
@@ -208,7 +209,7 @@ impl Db {
     }
 
     /// Reads what is committed.
-    pub fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -226,7 +227,7 @@ impl Db {
     }
 
     /// Puts everything into the main file and closes it.
-    pub fn close(self) -> Result<(), StoreError> {
+    pub(crate) fn close(self) -> Result<(), StoreError> {
         self.conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(of_sqlite)?;
@@ -288,3 +289,6 @@ fn prepare(conn: &Connection, options: &Options) -> Result<(), rusqlite::Error> 
     conn.set_prepared_statement_cache_capacity(N_STATEMENTS);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

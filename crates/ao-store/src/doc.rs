@@ -299,3 +299,6 @@ macro_rules! enum_doc {
 }
 
 use {enum_doc, opaque_doc, struct_doc, text_doc};
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The store: every port of `ao-core` that keeps something, over one SQLite database.
 //!
 //! [`SqliteStore`] is what the daemon holds: a thin writer thread with group commit around the
-//! synchronous [`Db`], and a small pool of readers. [`DataLock`] is the right to open it.
+//! synchronous `Db`, and a small pool of readers. [`DataLock`] is the right to open it.
 //!
 //! It decides nothing about sessions: it writes what it is given, if what the writer had read still
 //! holds, and tells what changed.
@@ -20,7 +20,7 @@ mod schema;
 mod store;
 mod write;
 
-pub use db::{Db, Job, Options, Retention, Writing};
+pub use db::{Options, Retention};
 pub use error::OpenError;
 pub use lock::{DataLock, LockError};
 pub use store::SqliteStore;

@@ -41,8 +41,7 @@ fn holder(pid: Option<u32>) -> String {
 /// that ends.
 #[derive(Debug)]
 pub struct DataLock {
-    // The kernel releases the lock when the last descriptor is closed; it is opened close-on-exec.
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -71,12 +70,22 @@ impl DataLock {
             Err(errno) => return Err(unwritable(errno.into())),
         }
         write_pid(&mut file).map_err(unwritable)?;
-        Ok(Self { _file: file, path })
+        Ok(Self { file, path })
     }
 
     /// The lock file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for DataLock {
+    /// Lets go explicitly: a child that another thread has forked and that has not reached its
+    /// `exec` shares the descriptor, and closing ours alone would leave the lock with it.
+    fn drop(&mut self) {
+        if let Err(errno) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::warn!(path = %self.path.display(), %errno, "The lock was not released.");
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 //! more, applies it as one transaction, wakes the readers of the change feed, and only then
 //! answers. A read goes to the next free reader, which sees everything that was answered before.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use ao_core::ports::StoreError;
@@ -34,10 +35,14 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The store of one daemon.
 pub struct SqliteStore {
-    writes: Arc<Queue<Box<dyn Job>>>,
-    reads: Arc<Queue<Read>>,
+    engine: Engine,
     head: watch::Receiver<u64>,
-    threads: Mutex<Threads>,
+}
+
+/// Who does the work.
+enum Engine {
+    Threads { writes: Arc<Queue<Box<dyn Job>>>, reads: Arc<Queue<Read>>, threads: Mutex<Threads> },
+    Caller(Mutex<Option<Box<Writer>>>),
 }
 
 #[derive(Default)]
@@ -54,31 +59,49 @@ impl SqliteStore {
 
     /// Opens the database in another way than by default.
     pub fn open_with(lock: DataLock, path: &Path, options: Options) -> Result<Self, OpenError> {
-        let unavailable = |message: String| OpenError::Unavailable { path: path.into(), message };
-        let db = Db::open(lock, path, options)?;
-        let head = db.read(read::head).map_err(|error| unavailable(error.to_string()))?;
-        let (head_sender, head) = watch::channel(head);
-        // From here on a failure drops the store, which ends the threads that run already.
-        let store = Self {
-            writes: Arc::new(Queue::new(N_WRITES_MAX)),
-            reads: Arc::new(Queue::new(N_READS_MAX)),
-            head,
-            threads: Mutex::default(),
-        };
-        let failed = |error: std::io::Error| unavailable(error.to_string());
-        let mut threads = store.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let (writer, head) = Writer::open(lock, path, options)?;
+        let (writes, reads) =
+            (Arc::new(Queue::new(N_WRITES_MAX)), Arc::new(Queue::new(N_READS_MAX)));
+        let mut readers = Vec::new();
         for _ in 0..N_READERS {
-            let conn = db.reader()?;
-            let reads = Arc::clone(&store.reads);
-            let reader = Builder::new().name("store-read".to_owned());
-            threads.readers.push(reader.spawn(move || serve(&conn, &reads)).map_err(failed)?);
+            let conn = writer.db.reader()?;
+            let reads = Arc::clone(&reads);
+            readers.push(move || serve(&conn, &reads));
         }
-        let writes = Arc::clone(&store.writes);
-        let writer = Builder::new().name("store-write".to_owned());
-        let writer = writer.spawn(move || write_all(db, &writes, &head_sender)).map_err(failed)?;
-        threads.writer = Some(writer);
-        drop(threads);
+        // From here on a failure drops the store, which ends the threads that run already.
+        let threads = Mutex::default();
+        let engine =
+            Engine::Threads { writes: Arc::clone(&writes), reads: Arc::clone(&reads), threads };
+        let store = Self { engine, head };
+        store.start(writer, writes, readers).map_err(|error| {
+            let message = format!("a thread cannot be started: {error}");
+            OpenError::Unavailable { path: path.to_owned(), message }
+        })?;
         Ok(store)
+    }
+
+    /// Opens the database without any threads: each call does its work when it is polled, so that
+    /// a simulation with one seed has one history.
+    pub fn open_inline(lock: DataLock, path: &Path, options: Options) -> Result<Self, OpenError> {
+        let (writer, head) = Writer::open(lock, path, options)?;
+        Ok(Self { engine: Engine::Caller(Mutex::new(Some(Box::new(writer)))), head })
+    }
+
+    fn start(
+        &self,
+        writer: Writer,
+        writes: Arc<Queue<Box<dyn Job>>>,
+        readers: Vec<impl FnOnce() + Send + 'static>,
+    ) -> io::Result<()> {
+        let Engine::Threads { threads, .. } = &self.engine else { return Ok(()) };
+        let mut threads = lock(threads);
+        for reader in readers {
+            let thread = Builder::new().name("store-read".to_owned());
+            threads.readers.push(thread.spawn(reader)?);
+        }
+        let thread = Builder::new().name("store-write".to_owned());
+        threads.writer = Some(thread.spawn(move || writer.serve(&writes))?);
+        Ok(())
     }
 
     /// Ends the reads and writes that are queued, puts everything into the main file, and lets go
@@ -86,16 +109,22 @@ impl SqliteStore {
     ///
     /// It blocks its thread for as long as the last writes take.
     pub fn close(&self) -> Result<(), StoreError> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let (writes, reads, threads) = match &self.engine {
+            Engine::Threads { writes, reads, threads } => (writes, reads, threads),
+            Engine::Caller(writer) => {
+                return lock(writer).take().map_or(Ok(()), |writer| writer.db.close());
+            }
+        };
+        let mut threads = lock(threads);
         let Threads { readers, writer } = std::mem::take(&mut *threads);
-        self.reads.close();
+        reads.close();
         for reader in readers {
             if reader.join().is_err() {
                 tracing::error!("A reader of the store panicked.");
             }
         }
         // The writer goes last: only the last connection can empty the log.
-        self.writes.close();
+        writes.close();
         match writer.map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(ended)) => ended,
@@ -105,17 +134,23 @@ impl SqliteStore {
         }
     }
 
-    /// Does a piece of work with the newest snapshot, on one of the readers.
+    /// Does a piece of work with the newest snapshot.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let reads = match &self.engine {
+            Engine::Threads { reads, .. } => reads,
+            Engine::Caller(writer) => {
+                return lock(writer).as_ref().ok_or_else(closed)?.db.read(work);
+            }
+        };
         let (sender, reply) = oneshot::channel();
         let read: Read = Box::new(move |conn| {
             // A caller that went away needs no answer.
             drop(sender.send(snapshot(conn, work)));
         });
-        self.reads.push(read).await.map_err(|Closed| closed())?;
+        reads.push(read).await.map_err(|Closed| closed())?;
         reply.await.unwrap_or_else(|_gone| Err(closed()))
     }
 
@@ -125,9 +160,15 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (sender, reply) = oneshot::channel();
-        let job = Pending { work: Some(work), outcome: None, sender };
-        self.writes.push(Box::new(job)).await.map_err(|Closed| closed())?;
+        let (job, reply) = pending(work);
+        match &self.engine {
+            Engine::Threads { writes, .. } => {
+                writes.push(job).await.map_err(|Closed| closed())?;
+            }
+            Engine::Caller(writer) => {
+                lock(writer).as_mut().ok_or_else(closed)?.apply(vec![job]);
+            }
+        }
         reply.await.unwrap_or_else(|_gone| Err(closed()))
     }
 
@@ -137,12 +178,27 @@ impl SqliteStore {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::error!(%error, "The store did not close cleanly.");
         }
     }
+}
+
+/// What a caller waits for.
+type Reply<T> = oneshot::Receiver<Result<T, StoreError>>;
+
+/// A piece of work as a job, and where its caller is answered.
+pub(crate) fn pending<T: Send + 'static>(
+    work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> (Box<dyn Job>, Reply<T>) {
+    let (sender, reply) = oneshot::channel();
+    (Box::new(Pending { work: Some(work), outcome: None, sender }), reply)
 }
 
 /// One write with its caller.
@@ -192,22 +248,44 @@ fn serve(conn: &Connection, reads: &Queue<Read>) {
     }
 }
 
-fn write_all(
-    mut db: Db,
-    writes: &Queue<Box<dyn Job>>,
-    head: &watch::Sender<u64>,
-) -> Result<(), StoreError> {
-    let _served = Served(writes);
-    loop {
-        let mut group = writes.take(N_GROUP_MAX);
-        if group.is_empty() {
-            return db.close();
-        }
-        let ended = db.apply(&mut group).map(|newest| {
-            head.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+/// The database with those who wait for its events.
+struct Writer {
+    db: Db,
+    head: watch::Sender<u64>,
+}
+
+impl Writer {
+    fn open(
+        lock: DataLock,
+        path: &Path,
+        options: Options,
+    ) -> Result<(Self, watch::Receiver<u64>), OpenError> {
+        let db = Db::open(lock, path, options)?;
+        let head = db.read(read::head).map_err(|error| OpenError::Corrupt {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        let (sender, head) = watch::channel(head);
+        Ok((Self { db, head: sender }, head))
+    }
+
+    fn apply(&mut self, mut group: Vec<Box<dyn Job>>) {
+        let ended = self.db.apply(&mut group).map(|newest| {
+            self.head.send_if_modified(|known| std::mem::replace(known, newest) != newest);
         });
         for job in group {
             job.settle(&ended);
+        }
+    }
+
+    fn serve(mut self, writes: &Queue<Box<dyn Job>>) -> Result<(), StoreError> {
+        let _served = Served(writes);
+        loop {
+            let group = writes.take(N_GROUP_MAX);
+            if group.is_empty() {
+                return self.db.close();
+            }
+            self.apply(group);
         }
     }
 }

@@ -1,19 +1,27 @@
 //! The store over a real database.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod closing;
 mod contract;
+mod crash;
 
-use std::path::Path;
+mod opening;
+mod retention;
 
-use ao_store::{DataLock, Options, SqliteStore};
+use std::path::{Path, PathBuf};
+
+use ao_store::{DataLock, OpenError, Options, SqliteStore};
+
+fn path_in(dir: &Path) -> PathBuf {
+    dir.join("ao.db")
+}
+
+fn try_open(dir: &Path, options: Options) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open_with(DataLock::acquire(dir).unwrap(), &path_in(dir), options)
+}
 
 /// The store of a directory.
 fn open(dir: &Path) -> SqliteStore {
-    open_with(dir, Options::default())
-}
-
-fn open_with(dir: &Path, options: Options) -> SqliteStore {
-    let lock = DataLock::acquire(dir).unwrap();
-    SqliteStore::open_with(lock, &dir.join("ao.db"), options).unwrap()
+    SqliteStore::open(DataLock::acquire(dir).unwrap(), &path_in(dir)).unwrap()
 }
