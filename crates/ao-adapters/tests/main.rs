@@ -2,6 +2,7 @@
 //!
 //! Every test has a socket, a home and a directory of its own, and ends what it started.
 
+mod git;
 mod launches;
 mod processes;
 mod tmux;

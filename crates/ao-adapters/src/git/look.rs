@@ -184,6 +184,7 @@ impl<'a> Eye<'a> {
             let mut number = || columns.next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
             stat.n_added += number();
             stat.n_removed += number();
+            stat.n_files += 1;
         }
         Ok(stat)
     }
@@ -251,13 +252,22 @@ impl ScratchIndex {
         std::fs::create_dir_all(&dir).map_err(|error| failed(&error))?;
         let dir = ScratchDir(dir);
         let path = dir.0.join("index");
-        match std::fs::copy(admin.join("index"), &path) {
-            Ok(_n_bytes) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(&error)),
-        }
+        copy_with_time(&admin.join("index"), &path).map_err(|error| failed(&error))?;
         Ok(Self { path, _dir: dir })
     }
+}
+
+/// Copies an index with its time: a file that was changed in the same instant in which the index
+/// was written is only compared when the index is not younger than the file.
+fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
+    let modified = match from.metadata() {
+        Ok(metadata) => metadata.modified()?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    std::fs::copy(from, to)?;
+    let file = std::fs::File::options().write(true).open(to)?;
+    file.set_times(std::fs::FileTimes::new().set_modified(modified))
 }
 
 /// The operation that git has under way in a worktree.

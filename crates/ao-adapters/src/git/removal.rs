@@ -342,12 +342,12 @@ struct Plan {
 }
 
 fn named(paths: &[String]) -> String {
-    let mut text =
-        paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-    if let Some(n_more) = paths.len().checked_sub(NAMED_MAX).filter(|&n| n > 0) {
-        text.push_str(&format!(" and {n_more} more"));
+    let some: Vec<String> = paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
+    let some = some.join(", ");
+    match paths.len().checked_sub(NAMED_MAX) {
+        Some(n_more) if n_more > 0 => format!("{some} and {n_more} more"),
+        Some(_) | None => some,
     }
-    text
 }
 
 /// Whether a stash stands that was made on a branch: its user means to come back to it.

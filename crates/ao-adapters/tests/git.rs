@@ -1,0 +1,15 @@
+//! Git worktrees against a real git.
+
+mod bench;
+mod create;
+mod looks;
+mod removal;
+
+use ao_testkit::contract::workspace::workspace_contract;
+
+use bench::Bench;
+
+#[tokio::test]
+async fn git_keeps_the_workspace_contract() {
+    workspace_contract(&Bench::new()).await;
+}

@@ -1,0 +1,3 @@
+//! The fakes against the contracts of their ports.
+
+mod workspace;
