@@ -28,8 +28,8 @@ pub(super) struct Changes {
     /// Whether any of them holds what a commit of this repository cannot: a submodule with changes
     /// of its own, or a repository in the repository.
     pub(super) has_nested: bool,
-    /// Whether there are untracked files.
-    pub(super) has_untracked: bool,
+    /// Every untracked file; a repository in the repository is none.
+    untracked: Vec<Vec<u8>>,
 }
 
 /// Whether a look goes into submodules.
@@ -161,10 +161,23 @@ impl<'a> Eye<'a> {
 
     /// A copy of the index in which untracked files stand as empty, so that a difference shows
     /// them; the index itself is not touched.
-    async fn index_with_untracked(&self, scratch: &Path) -> Result<ScratchIndex, WorkspaceError> {
+    async fn index_with_untracked(
+        &self,
+        changes: &Changes,
+        scratch: &Path,
+    ) -> Result<ScratchIndex, WorkspaceError> {
         let index = ScratchIndex::copy_of(self.admin, scratch)?;
-        let args = ["add", "--intent-to-add", "--all", "--sparse", "--", "."];
-        self.git(Pace::Write).index(&index.path).args(args).ok().await?;
+        // Entries, not files: a file that its agent removes meanwhile must not fail the look, and
+        // nothing is written into the repository.
+        let empty = self.git(Pace::Look).args(["hash-object", "--stdin"]).text().await?;
+        let mut entries = Vec::new();
+        for name in &changes.untracked {
+            entries.extend_from_slice(format!("100644 {empty}\t").as_bytes());
+            entries.extend_from_slice(name);
+            entries.push(0);
+        }
+        let update = ["update-index", "-z", "--index-info"];
+        self.git(Pace::Write).index(&index.path).args(update).stdin(entries).ok().await?;
         Ok(index)
     }
 
@@ -214,10 +227,10 @@ impl<'a> Eye<'a> {
     ) -> Result<Vec<u8>, WorkspaceError> {
         let fixed = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
         let git = self.git(Pace::Look);
-        if !changes.has_untracked {
+        if changes.untracked.is_empty() {
             return git.args(fixed).args(how).args([base.as_str(), "--"]).ok().await;
         }
-        let index = self.index_with_untracked(scratch).await?;
+        let index = self.index_with_untracked(changes, scratch).await?;
         git.index(&index.path).args(fixed).args(how).args([base.as_str(), "--"]).ok().await
     }
 }
@@ -342,8 +355,12 @@ fn parse_status(bytes: &[u8]) -> Changes {
         };
         let Some(path) = path else { continue };
         if text.starts_with('?') {
-            changes.has_untracked = true;
-            changes.has_nested |= path.ends_with('/');
+            let name = entry.get(2..).unwrap_or_default();
+            if name.ends_with(b"/") {
+                changes.has_nested = true;
+            } else {
+                changes.untracked.push(name.to_vec());
+            }
         }
         changes.has_nested |= submodule.is_some_and(|it| it.starts_with('S'));
         if changes.paths.len() < PATHS_MAX {
@@ -381,7 +398,8 @@ mod tests {
               ? new\nfile\0? clone/\0",
         );
         assert_eq!(changes.paths, ["src/a b.rs", "both.rs", "lib", "new\nfile", "clone/"]);
-        assert!(changes.has_nested && changes.has_untracked);
+        assert!(changes.has_nested);
+        assert_eq!(changes.untracked, [b"new\nfile".to_vec()]);
         assert!(parse_status(b"").paths.is_empty());
     }
 }

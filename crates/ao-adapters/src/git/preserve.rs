@@ -132,8 +132,13 @@ pub(super) async fn snapshot(
     if !hidden.is_empty() {
         eye.unhide(&index.path, &hidden).await?;
     }
-    let add = ["add", "--all", "--sparse", "--", "."];
-    eye.git(Pace::Bulk).index(&index.path).args(add).ok().await?;
+    let mut names = Vec::new();
+    for name in uncommitted(eye, &index, Submodules::Included).await? {
+        names.extend_from_slice(&name);
+        names.push(0);
+    }
+    let update = ["update-index", "--add", "--remove", "--replace", "-z", "--stdin"];
+    eye.git(Pace::Bulk).index(&index.path).args(update).stdin(names).ok().await?;
     let tree = eye.git(Pace::Write).index(&index.path).args(["write-tree"]).text().await?;
     let mut parents: Vec<String> = eye.head().await?.iter().map(Sha::to_string).collect();
     parents.extend(staged.map(|it| it.to_string()));
@@ -153,15 +158,27 @@ pub(super) async fn changed_since(
     index: &ScratchIndex,
     submodules: Submodules,
 ) -> Result<Vec<String>, WorkspaceError> {
+    let names = uncommitted(eye, index, submodules).await?;
+    Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
+/// The files that differ from an index, and those that are not in it.
+///
+/// A repository inside the worktree is passed over: no commit of this one can hold it, and whoever
+/// finds one keeps its files.
+async fn uncommitted(
+    eye: &Eye<'_>,
+    index: &ScratchIndex,
+    submodules: Submodules,
+) -> Result<Vec<Vec<u8>>, WorkspaceError> {
     eye.refresh(&index.path).await?;
     let git = || eye.git(Pace::Look).index(&index.path);
-    let changed = git().args(["diff-files", "--name-only", "-z", submodules.option()]).ok().await?;
+    let changed = ["diff-files", "--name-only", "-z", submodules.option()];
+    let changed = git().args(changed).ok().await?;
     let others = ["ls-files", "--others", "--exclude-standard", "-z"];
-    let appeared = git().args(others).ok().await?;
-    Ok(split_z(&changed)
-        .chain(split_z(&appeared))
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect())
+    let others = git().args(others).ok().await?;
+    let names = split_z(&changed).chain(split_z(&others));
+    Ok(names.filter(|name| !name.ends_with(b"/")).map(<[u8]>::to_vec).collect())
 }
 
 /// A commit of the index as it stands, when it says something that neither its head nor its

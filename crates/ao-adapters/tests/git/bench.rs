@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -110,7 +111,7 @@ pub(crate) fn git_ok<'a>(dir: &'a Path, args: &'a [&'a str]) -> BoxFuture<'a, St
     })
 }
 
-/// Every file below a directory with its size, time, mode and bytes: what must survive.
+/// Every file below a directory with its size, time, mode and a hash of its bytes: what must survive.
 pub(crate) fn fingerprint(dir: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     let mut dirs = vec![dir.to_owned()];
@@ -125,7 +126,9 @@ pub(crate) fn fingerprint(dir: &Path) -> Vec<String> {
             } else if metadata.is_symlink() {
                 std::fs::read_link(&path).unwrap().display().to_string()
             } else {
-                format!("{:?}", std::fs::read(&path).unwrap())
+                let mut hasher = DefaultHasher::new();
+                std::fs::read(&path).unwrap().hash(&mut hasher);
+                format!("{:x}", hasher.finish())
             };
             let (mode, time) = (metadata.mode(), (metadata.mtime(), metadata.mtime_nsec()));
             lines.push(format!("{name} {mode:o} {time:?} {content}"));
@@ -133,6 +136,14 @@ pub(crate) fn fingerprint(dir: &Path) -> Vec<String> {
     }
     lines.sort();
     lines
+}
+
+/// Fails with the lines that differ, and with no others.
+#[track_caller]
+pub(crate) fn assert_untouched(before: &[String], after: &[String]) {
+    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
 }
 
 impl WorkspaceHarness for Bench {
