@@ -1,3 +1,4 @@
 //! The fakes against the contracts of their ports.
 
+mod machine;
 mod workspace;

@@ -39,7 +39,9 @@ impl State {
         let proof = if self.missing_directories.contains(&file.directory) {
             let because = format!("the directory `{}` does not exist", file.directory.display());
             LaunchProof::Failed { because }
-        } else if program.is_empty() || self.missing_programs.contains(&program) {
+        } else if program.is_empty() {
+            LaunchProof::Failed { because: "the launch names no program".to_owned() }
+        } else if self.missing_programs.contains(&program) {
             LaunchProof::Failed { because: format!("`{program}` is not on the PATH of the agent") }
         } else {
             LaunchProof::Execed { pid }
