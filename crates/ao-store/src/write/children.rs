@@ -194,8 +194,10 @@ pub(super) fn plan(
     session: Option<&SessionId>,
     effects: &[Effect],
 ) -> Result<(), StoreError> {
-    let sql = "INSERT OR IGNORE INTO outbox (id, session, sink, doc, state, attempts)
-        VALUES (?1, ?2, ?3, ?4, 'pending', 0)";
+    // Not `OR IGNORE`: an ignored row would use up a number.
+    let sql = "INSERT INTO outbox (id, session, sink, doc, state, attempts)
+        SELECT ?1, ?2, ?3, ?4, 'pending', 0
+        WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?1)";
     for effect in effects {
         let id: &EffectId = &effect.id;
         let session = session.map(SessionId::as_str);

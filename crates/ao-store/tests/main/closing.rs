@@ -10,7 +10,7 @@ use ao_store::{DataLock, LockError};
 use ao_testkit::contract::store::sample::{ended, moment, seed, seeding, session_id};
 use ao_testkit::contract::store::wait;
 
-use crate::{open, path_in};
+use crate::open;
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_drop() {

@@ -5,6 +5,8 @@
 mod closing;
 mod contract;
 mod crash;
+mod equality;
+mod fossils;
 
 mod opening;
 mod retention;
