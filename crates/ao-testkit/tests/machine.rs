@@ -91,8 +91,8 @@ impl RuntimeHarness for Harness {
         self.machine.set_server_reachable(&project_of(server), true);
     }
 
-    fn until_recording<'a>(&'a self, _handle: &'a RuntimeHandle) -> BoxFuture<'a, ()> {
-        Box::pin(std::future::ready(()))
+    fn is_recording<'a>(&'a self, _handle: &'a RuntimeHandle) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(true))
     }
 
     fn recorded(&self, handle: &RuntimeHandle) -> String {

@@ -10,8 +10,8 @@ use ao_core::time::BootId;
 /// The session that keeps a server watchable while it holds no runtime.
 pub(super) const KEEPER: &str = "ao-keeper";
 
-/// The first line: who answers, how many sessions it has, whose it is.
-pub(super) const SERVER_FORMAT: &str = "#{pid}:#{server_sessions}:#{@ao_home}";
+/// The first line: who answers, a letter for each of its sessions, whose it is.
+pub(super) const SERVER_FORMAT: &str = "#{pid}:#{S:s}:#{@ao_home}";
 
 /// One line per pane. The session's name comes last: it may hold anything but a colon.
 pub(super) const PANE_FORMAT: &str = "#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:#{@ao_launch}:#{@ao_process}:#{session_id}:#{session_name}";
@@ -20,7 +20,7 @@ pub(super) const PANE_FORMAT: &str = "#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) pid: Pid,
-    pub(super) n_sessions: usize,
+    pub(super) has_sessions: bool,
     /// The home that it is marked with; empty when with none.
     pub(super) home: String,
 }
@@ -114,7 +114,7 @@ pub(super) fn parse_server(line: &str) -> Option<Server> {
     let mut fields = line.splitn(3, ':');
     Some(Server {
         pid: Pid(fields.next()?.parse().ok()?),
-        n_sessions: fields.next()?.parse().ok()?,
+        has_sessions: !fields.next()?.is_empty(),
         home: fields.next()?.to_owned(),
     })
 }
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn a_server_without_a_marker_says_so() {
         let server = |line: &str| parse_server(line).map(|server| server.home);
-        assert_eq!(server("12:3:home"), Some("home".to_owned()));
-        assert_eq!(server("12:3:"), Some(String::new()));
+        assert_eq!(server("12:sss:home"), Some("home".to_owned()));
+        assert_eq!(server("12::"), Some(String::new()));
         assert_eq!(server("12"), None);
     }
 }

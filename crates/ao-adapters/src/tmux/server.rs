@@ -254,7 +254,7 @@ fn read_table(answer: Result<String, Unanswered>) -> Result<(Server, Vec<Pane>),
     };
     let mut lines = text.lines();
     let server = lines.next().and_then(parse_server).ok_or_else(|| malformed(&text))?;
-    if !is_whole && server.n_sessions > 0 {
+    if !is_whole && server.has_sessions {
         return Err(malformed(&text));
     }
     let panes = parse_panes(lines).ok_or_else(|| malformed(&text))?;

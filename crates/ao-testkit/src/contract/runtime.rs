@@ -54,8 +54,8 @@ pub trait RuntimeHarness {
     fn silence(&self, server: &ServerIdentity);
     /// Lets it answer again.
     fn let_speak(&self, server: &ServerIdentity);
-    /// Waits until a recording program keeps what is typed.
-    fn until_recording<'a>(&'a self, handle: &'a RuntimeHandle) -> BoxFuture<'a, ()>;
+    /// Whether a recording program keeps what is typed by now.
+    fn is_recording<'a>(&'a self, handle: &'a RuntimeHandle) -> BoxFuture<'a, bool>;
     /// What it has kept, with a line feed for each time that Enter was typed or pasted.
     fn recorded(&self, handle: &RuntimeHandle) -> String;
 }
@@ -361,7 +361,8 @@ pub async fn only_idle_servers_are_ended(harness: &dyn RuntimeHarness) {
 
 async fn recorder(harness: &dyn RuntimeHarness) -> RuntimeHandle {
     let handle = create(harness, &request(harness, "app-1", Program::Records)).await;
-    harness.until_recording(&handle).await;
+    let is_recording = async || harness.is_recording(&handle).await;
+    wait_until(harness.clock(), "the program records", is_recording).await;
     handle
 }
 
