@@ -115,7 +115,7 @@ pub fn seed(name: &str) -> Session {
         branch: BranchName::new(format!("ao/{name}")),
         base: Base { name: Some(RefName::new("main")), sha: Some(Sha::new("a".repeat(40))) },
         workspace: WorkspaceRecord {
-            path: PathBuf::from(format!("/work/{name}")),
+            path: PathBuf::from(format!("/src/{name}")),
             fate: WorkspaceFate::Present,
             because: Some("it holds work".to_owned()),
             branch: BranchFate::Kept,
