@@ -61,9 +61,3 @@ pub(crate) fn launch_daemon(
     }
     command.spawn()
 }
-
-/// Leaves the terminal's session, so that closing the terminal does not end this process.
-/// Fails for the leader of a process group, which then is not in a terminal's foreground anyway.
-pub fn leave_terminal() -> Result<(), io::Error> {
-    rustix::process::setsid().map(|_session| ()).map_err(io::Error::from)
-}

@@ -25,9 +25,11 @@ use std::process::ExitCode;
 use ao_api::ErrorBody;
 use clap::Parser as _;
 
+pub use ao_api as api;
+pub use serde_json::Value;
+
 pub use args::{ClientCommand, Command, DaemonArgs, Invocation, LaunchAgentArgs};
 pub use env::Env;
-pub use launch::leave_terminal;
 pub use local::{Local, Settings};
 
 use context::Context;

@@ -8,7 +8,7 @@ use std::path::Path;
 use ao_api::config::{ConfigCheck, ConfigProblem, ConfigView};
 use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
 use ao_api::home::Layout;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use server::{Answer, Asked, Server};
@@ -169,6 +169,21 @@ async fn a_spawn_that_fails_says_why_and_prints_no_id() {
     let (ended, _) = ao_with(answer, &["spawn", "fix it"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (exit::FAILED, ""));
     assert!(ended.err.starts_with("Error: app-1 was not started: the base `x` does not exist\n"));
+}
+
+#[tokio::test]
+async fn a_start_that_is_in_trouble_is_not_waited_for_for_ever() {
+    let trouble = session("app-1", &[("/phase", json!("runtime")), ("/trouble", json!("no tmux"))]);
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "POST /api/v1/sessions" => server::json(201, &trouble.to_string()),
+        _ => ok(&json!({"outcome": "timed_out", "session": trouble})),
+    };
+    let (ended, asked) = ao_with(answer, &["spawn", "fix it"]).await;
+    assert_eq!((ended.code, ended.out.as_str(), asked.len()), (exit::NOT_CONFIRMED, "", 2));
+    insta::assert_snapshot!(ended.err, @r"
+    Error: app-1 is not started yet: no tmux
+    Hint: it is tried again; `ao kill app-1` gives up
+    ");
 }
 
 #[tokio::test]

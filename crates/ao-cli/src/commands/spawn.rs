@@ -4,7 +4,7 @@ mod plan;
 
 use ao_api::error::PROJECT_UNKNOWN;
 use ao_api::project::AddProjectRequest;
-use ao_api::session::{Phase, Session, WAIT_MS_MAX, WaitQuery};
+use ao_api::session::{Phase, Session, WAIT_MS_MAX, WaitOutcome, WaitQuery};
 use ao_api::spawn::SpawnRequest;
 use ao_api::terminal::AttachQuery;
 use ao_api::{ClientError, ErrorBody, ErrorKind};
@@ -147,7 +147,8 @@ async fn offer_to_register(
 }
 
 /// Waits until the agent runs or cannot be started. A session that waits for a free place is left
-/// waiting: nobody knows for how long.
+/// waiting, and so is one whose start meets the same trouble again and again: nobody knows for how
+/// long.
 async fn settle(
     mut session: Session,
     context: &Context<'_>,
@@ -160,7 +161,13 @@ async fn settle(
             left_phase: Some(session.phase),
             timeout_ms: Some(WAIT_MS_MAX),
         };
-        session = context.client.wait(&session.id, &query).await?.session;
+        let waited = context.client.wait(&session.id, &query).await?;
+        session = waited.session;
+        if let (WaitOutcome::TimedOut, Some(trouble)) = (waited.outcome, &session.trouble) {
+            let message = format!("{} is not started yet: {trouble}", session.id);
+            return Err(CliError::new(ErrorKind::NotConfirmed, "SPAWN_IN_TROUBLE", message)
+                .hint(format!("it is tried again; `ao kill {}` gives up", session.id)));
+        }
     }
     match session.phase {
         Phase::Ended if session.lifecycle.session.reason == "spawn_failed" => {
