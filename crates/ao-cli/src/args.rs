@@ -1,7 +1,6 @@
 //! The command line as it is parsed: the commands, in the order in which help shows them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use ao_api::{ErrorBody, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -47,11 +46,12 @@ pub struct DaemonArgs {
     pub settings_on_stdin: bool,
 }
 
-/// Becomes an agent.
+/// What `ao launch-agent` was given; the daemon's side knows what it means.
 #[derive(Debug, Args)]
 pub struct LaunchAgentArgs {
-    /// Where its launch files are.
-    pub dir: PathBuf,
+    /// As they stand.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
 }
 
 /// The commands that ask the daemon.
