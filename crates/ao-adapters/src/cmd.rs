@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines,
 };
@@ -206,6 +207,7 @@ impl Cmd {
 
     async fn run_unbounded(self) -> io::Result<Output> {
         let mut child = self.command().stderr(Stdio::piped()).spawn()?;
+        let mut group = Group::of(&child);
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
@@ -217,13 +219,42 @@ impl Cmd {
             }
             Ok(())
         };
+        let wait = async {
+            let status = child.wait().await?;
+            group.pid = None;
+            Ok(status)
+        };
         let (_fed, stdout, stderr, status) = tokio::try_join!(
             feed,
             read_bounded(stdout, self.output_bytes_max),
             read_bounded(stderr, self.output_bytes_max),
-            child.wait()
+            wait
         )?;
         Ok(Output { status, stdout, stderr })
+    }
+}
+
+/// The process group of a program; what is left of it is ended when the program is given up.
+///
+/// Its number is good only while the program was not waited for: afterwards it may be another's.
+struct Group {
+    pid: Option<Pid>,
+}
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let number = child.id().and_then(|id| i32::try_from(id).ok());
+        Self { pid: number.and_then(Pid::from_raw) }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+        {
+            tracing::debug!(%error, "A program that was given up had no group.");
+        }
     }
 }
 
@@ -297,6 +328,29 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, CmdError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_hanging_program_started_is_ended_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let script = "sleep 600 & echo $! > \"$1\"; wait";
+        let args: [&OsStr; 4] = ["-c".as_ref(), script.as_ref(), "sh".as_ref(), file.as_ref()];
+        let timeout = Duration::from_millis(500);
+        Cmd::new("sh").args(args).timeout(timeout).run().await.unwrap_err();
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let is_alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|it| !it.contains(") Z "))
+        };
+        // The signal is sent; the kernel ends the process in its own time.
+        for _ in 0..1000 {
+            if !is_alive() {
+                return;
+            }
+            Cmd::new("true").run().await.unwrap();
+        }
+        panic!("the child of a program that was given up is still alive");
     }
 
     #[tokio::test]

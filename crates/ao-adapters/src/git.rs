@@ -15,6 +15,8 @@
 //! - A call inside a worktree whose `.git` is gone finds the repository around it. Calls about a
 //!   worktree name its git directory.
 //! - `git worktree list` calls prunable what lacks its `.git`, even when the directory is full.
+//! - A copied index needs the time of its original: by that time git knows which files may have been
+//!   changed in the instant in which the index was written.
 //! - Files marked `assume-unchanged` or `skip-worktree` hide their changes from `git status`.
 
 use std::collections::HashMap;
@@ -30,6 +32,7 @@ use ao_core::saga::PreImage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 mod base;
+mod branch;
 mod create;
 mod exclude;
 mod look;
@@ -37,6 +40,7 @@ mod preserve;
 mod removal;
 mod repo;
 mod run;
+mod scratch;
 mod trash;
 
 use base::{Fetches, Freshness};

@@ -2,7 +2,9 @@
 //!
 //! Every test has a socket, a home and a directory of its own, and ends what it started.
 
+mod agents;
 mod git;
 mod launches;
+mod notifiers;
 mod processes;
 mod tmux;

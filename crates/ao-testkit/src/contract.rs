@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ao_core::ports::Clock;
 
+pub mod agent;
 pub mod launches;
 pub mod notifier;
 pub mod processes;

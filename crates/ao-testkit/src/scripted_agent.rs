@@ -9,6 +9,9 @@ use ao_core::ids::AgentName;
 use ao_core::ports::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
 use ao_core::record::ActivityState;
 
+/// Longest prompt that is passed as an argument, as the real adapters have it.
+const ARGUMENT_BYTES_MAX: usize = 100_000;
+
 /// How the prompt of a [`ScriptedAgent`] travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PromptWay {
@@ -106,6 +109,15 @@ impl ScriptedAgent {
         if failures.is_empty() { Ok(()) } else { Err(failures.remove(0)) }
     }
 
+    fn check_prompt(&self, request: &LaunchRequest) -> Result<(), AgentError> {
+        let n_bytes = request.prompt.as_ref().map_or(0, String::len);
+        if self.prompt_way == PromptWay::Typed || n_bytes <= ARGUMENT_BYTES_MAX {
+            return Ok(());
+        }
+        let message = format!("a prompt of {n_bytes} bytes is no argument: use `{{prompt_file}}`");
+        Err(AgentError::Invalid { message })
+    }
+
     fn invocation(&self, words: &[&str], prompt: Option<&str>) -> Invocation {
         let mut argv = vec![format!("/usr/bin/{}", self.name)];
         argv.extend(words.iter().map(|&word| word.to_owned()));
@@ -141,6 +153,7 @@ impl Agent for ScriptedAgent {
 
     fn launch(&self, request: &LaunchRequest) -> Result<Invocation, AgentError> {
         self.fault()?;
+        self.check_prompt(request)?;
         let words: Vec<&str> = request.argv.iter().map(String::as_str).collect();
         Ok(self.invocation(&words, request.prompt.as_deref()))
     }
@@ -150,6 +163,7 @@ impl Agent for ScriptedAgent {
         match &request.agent_session_id {
             Some(id) if self.can_resume => Ok(self.invocation(&["--resume", id.as_str()], None)),
             Some(_) | None if self.can_resume => {
+                self.check_prompt(request)?;
                 Ok(self.invocation(&[], request.prompt.as_deref()))
             }
             Some(_) | None => Err(AgentError::NoResume { agent: self.name.clone() }),

@@ -208,6 +208,11 @@ impl State {
     }
 }
 
+fn repository_missing(request: &CreateWorkspace) -> Removal {
+    let because = format!("its repository `{}` cannot be found", request.repo.display());
+    Removal::Kept { because }
+}
+
 impl Workspace for FakeWorkspace {
     fn preflight<'a>(
         &'a self,
@@ -250,7 +255,10 @@ impl Workspace for FakeWorkspace {
         Box::pin(async move {
             let mut state = self.state();
             state.fault(WorkspaceOp::Destroy)?;
-            Ok(state.repo(&request.repo)?.remove(request, mode))
+            Ok(match state.repos.get_mut(&request.repo) {
+                Some(repo) => repo.remove(request, mode),
+                None => repository_missing(request),
+            })
         })
     }
 
@@ -262,7 +270,10 @@ impl Workspace for FakeWorkspace {
         Box::pin(async move {
             let mut state = self.state();
             state.fault(WorkspaceOp::UndoCreate)?;
-            Ok(state.repo(&request.repo)?.undo(request, pre_image))
+            Ok(match state.repos.get_mut(&request.repo) {
+                Some(repo) => repo.undo(request, pre_image),
+                None => repository_missing(request),
+            })
         })
     }
 

@@ -1,4 +1,8 @@
 //! The fakes against the contracts of their ports.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod agent;
 mod machine;
+mod notifier;
 mod workspace;

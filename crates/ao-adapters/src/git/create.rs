@@ -15,6 +15,7 @@ use ao_core::saga::PreImage;
 
 use super::GitWorktree;
 use super::base::{self, Base, Freshness};
+use super::branch::delete_branch;
 use super::removal;
 use super::repo::{Repo, SessionRefs, Site, io_error, is_occupied, resolved};
 use super::run::{Git, Pace};
@@ -35,7 +36,7 @@ pub(super) async fn preflight(
 ) -> Result<PreImage, WorkspaceError> {
     let repo = Repo::open(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
-    base::resolve(&repo, request.base.as_ref(), Freshness::Known, &git.fetches).await?;
+    find_base(git, &repo, request, Freshness::Known).await?;
     let found = find(&repo, request).await?;
     Ok(PreImage {
         branch_at: repo.branch_at(&request.branch).await?,
@@ -51,7 +52,7 @@ pub(super) async fn make(
 ) -> Result<CreatedWorkspace, WorkspaceError> {
     let repo = Repo::open(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
-    let base = base::resolve(&repo, request.base.as_ref(), freshness, &git.fetches).await?;
+    let base = find_base(git, &repo, request, freshness).await?;
     let _turn = git.locks.turn(&repo.common).await?;
     match find(&repo, request).await? {
         Found::Ours(site) => {
@@ -68,6 +69,23 @@ pub(super) async fn make(
             abandon(git, &repo, request, is_branch_made.then_some(&base.sha)).await;
             Err(error)
         }
+    }
+}
+
+/// What the session starts from. One whose branch stands already needs no more than what was
+/// written down when it began: its base may be gone since.
+async fn find_base(
+    git: &GitWorktree,
+    repo: &Repo,
+    request: &CreateWorkspace,
+    freshness: Freshness,
+) -> Result<Base, WorkspaceError> {
+    let found = base::resolve(repo, request.base.as_ref(), freshness, &git.fetches).await;
+    let Err(WorkspaceError::BaseMissing { base: name }) = found else { return found };
+    let recorded = repo.exact_ref(&SessionRefs::of(&request.session).base).await?;
+    match (recorded, repo.branch_at(&request.branch).await?) {
+        (Some(sha), Some(_tip)) => Ok(Base { name, sha, stale: None }),
+        (_, _) => Err(WorkspaceError::BaseMissing { base: name }),
     }
 }
 
@@ -226,7 +244,7 @@ async fn abandon(git: &GitWorktree, repo: &Repo, request: &CreateWorkspace, made
             removal::set_aside(git, repo, request, site).await?;
         }
         match made_at {
-            Some(sha) => removal::delete_branch(repo, request, sha).await,
+            Some(sha) => delete_branch(repo, request, sha).await,
             None => Ok(()),
         }
     };

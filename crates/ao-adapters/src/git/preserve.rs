@@ -9,9 +9,10 @@ use std::path::Path;
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::WorkspaceError;
 
-use super::look::{Census, Eye, ScratchIndex, Submodules};
+use super::look::{Census, Eye, Submodules};
 use super::repo::{Repo, SessionRefs};
 use super::run::{Git, Pace, split_z};
+use super::scratch::ScratchIndex;
 
 /// Heads that an operation in progress leaves in git's directory of a worktree.
 const OPERATION_HEADS: &[&str] =

@@ -18,11 +18,12 @@ use ao_core::ports::{CreateWorkspace, Removal, RemovalMode, WorkspaceError};
 use ao_core::saga::PreImage;
 
 use super::GitWorktree;
+use super::branch::{delete_branch, doomed_branch, has_stash};
 use super::create::is_of;
-use super::look::{Changes, Eye, Submodules, bases, operation};
+use super::look::{Changes, Eye, Submodules, operation};
 use super::preserve::{self, BranchPlan, Snapshot};
 use super::repo::{Repo, SessionRefs, Site, io_error, is_occupied, resolved};
-use super::run::{Git, Pace, split_z};
+use super::run::{Git, Pace};
 use super::trash::{self, Disposal, Entry};
 
 /// Most paths that a sentence names.
@@ -47,7 +48,9 @@ pub(super) async fn destroy(
     request: &CreateWorkspace,
     mode: RemovalMode,
 ) -> Result<Removal, WorkspaceError> {
-    let repo = Repo::open(&request.repo).await?;
+    let Some(repo) = open_if_there(&request.repo).await? else {
+        return Ok(repository_missing(request));
+    };
     let _turn = git.locks.turn(&repo.common).await?;
     let removing = Removing { git, repo: &repo, request, mode };
     let preserved = match removing.worktree().await? {
@@ -69,7 +72,9 @@ pub(super) async fn undo_create(
     request: &CreateWorkspace,
     pre_image: &PreImage,
 ) -> Result<Removal, WorkspaceError> {
-    let repo = Repo::open(&request.repo).await?;
+    let Some(repo) = open_if_there(&request.repo).await? else {
+        return Ok(repository_missing(request));
+    };
     let _turn = git.locks.turn(&repo.common).await?;
     let kept = |because: &str| Ok(Removal::Kept { because: because.to_owned() });
     let path = resolved(&request.path);
@@ -98,6 +103,21 @@ pub(super) async fn undo_create(
         delete_branch(&repo, request, tip).await?;
     }
     Ok(Removal::Removed { is_branch_deleted: doomed.is_some(), preserved })
+}
+
+async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
+    match Repo::open(dir).await {
+        Ok(repo) => Ok(Some(repo)),
+        Err(WorkspaceError::NotARepo { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A repository that cannot be found may be back tomorrow, with its disk: nothing is said to be
+/// removed, and nothing is.
+fn repository_missing(request: &CreateWorkspace) -> Removal {
+    let because = format!("its repository `{}` cannot be found", request.repo.display());
+    Removal::Kept { because }
 }
 
 async fn has_new_commits(
@@ -350,17 +370,6 @@ fn named(paths: &[String]) -> String {
     }
 }
 
-/// Whether a stash stands that was made on a branch: its user means to come back to it.
-async fn has_stash(repo: &Repo, branch: &str) -> Result<bool, WorkspaceError> {
-    if repo.exact_ref("refs/stash").await?.is_none() {
-        return Ok(false);
-    }
-    let args = ["log", "--walk-reflogs", "--format=%gs", "refs/stash", "--"];
-    let text = repo.look().args(args).text().await?;
-    let starts = [format!("WIP on {branch}:"), format!("On {branch}:")];
-    Ok(text.lines().any(|line| starts.iter().any(|start| line.starts_with(start))))
-}
-
 /// Moves a registered worktree; git refuses that for those with submodules, whose links are
 /// repaired after the move.
 pub(super) async fn relocate(
@@ -418,72 +427,4 @@ pub(super) async fn set_aside(
     }
     // Twice, because git locks what it is about to make.
     drop_registration(repo, path, &["--force", "--force"]).await
-}
-
-/// The tip of the session's branch, if the branch was made for the session, is checked out nowhere
-/// else, and adds nothing to its base.
-async fn doomed_branch(
-    repo: &Repo,
-    request: &CreateWorkspace,
-) -> Result<Option<Sha>, WorkspaceError> {
-    if repo.exact_ref(&SessionRefs::of(&request.session).made).await?.is_none() {
-        return Ok(None);
-    }
-    let Some(tip) = repo.branch_at(&request.branch).await? else { return Ok(None) };
-    let path = resolved(&request.path);
-    let own = repo.sites().await?.into_iter().find(|site| is_of(site, request, &path));
-    let own = own.map(|site| site.worktree.path);
-    let is_used = repo.list().await?.iter().any(|worktree| {
-        worktree.branch.as_ref() == Some(&request.branch) && Some(&worktree.path) != own.as_ref()
-    });
-    if is_used {
-        return Ok(None);
-    }
-    for base in bases(repo, request).await? {
-        if repo.is_ancestor(&tip, &base).await? || has_same_patches(repo, &base, &tip).await? {
-            return Ok(Some(tip));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether each commit of a branch is in the base as the same patch.
-///
-/// A merge counts as something of its own: `git cherry` passes over merges, and with them over
-/// what somebody wrote to resolve a conflict.
-async fn has_same_patches(repo: &Repo, base: &Sha, tip: &Sha) -> Result<bool, WorkspaceError> {
-    let merges = ["rev-list", "--merges", "--max-count=1", tip.as_str(), "--not", base.as_str()];
-    if !repo.look().args(merges).text().await?.is_empty() {
-        return Ok(false);
-    }
-    let text = repo.look().args(["cherry", base.as_str(), tip.as_str()]).text().await?;
-    Ok(!text.is_empty() && text.lines().all(|line| line.starts_with("- ")))
-}
-
-/// Deletes the session's branch, if it still is where it was looked at, with all we keep about it.
-pub(super) async fn delete_branch(
-    repo: &Repo,
-    request: &CreateWorkspace,
-    tip: &Sha,
-) -> Result<(), WorkspaceError> {
-    let branch = &request.branch;
-    let refs = SessionRefs::of(&request.session);
-    let mut lines = vec![format!("delete refs/heads/{branch}\0{tip}\0")];
-    for name in [&refs.base, &refs.made] {
-        if let Some(sha) = repo.exact_ref(name).await? {
-            lines.push(format!("delete {name}\0{sha}\0"));
-        }
-    }
-    repo.update_refs(&lines).await?;
-    let prefix = format!("branch.{branch}.");
-    let keys = ["config", "--local", "-z", "--name-only", "--get-regexp", r"^branch\."];
-    let keys = repo.look().args(keys).run().await?.stdout;
-    if split_z(&keys).any(|key| key.starts_with(prefix.as_bytes())) {
-        let section = format!("branch.{branch}");
-        let args = ["config", "--local", "--remove-section", &section];
-        if let Err(error) = repo.write().args(args).ok().await {
-            tracing::debug!(%branch, %error, "The configuration of a deleted branch stays.");
-        }
-    }
-    Ok(())
 }

@@ -84,6 +84,25 @@ async fn a_remote_that_does_not_answer_is_told_and_stops_nobody() {
 }
 
 #[tokio::test]
+async fn a_session_is_restored_even_when_its_base_is_gone() {
+    let bench = Bench::new();
+    let request = bench.request().await;
+    bench.add_branch(&request.repo, "topic").await;
+    let request = CreateWorkspace { base: Some(RefName::new("topic")), ..request };
+    let created = bench.git.create(&request).await.unwrap();
+    bench.write(&request.path, "work.txt", "work\n").await;
+    bench.commit(&request.path).await;
+    bench.git.destroy(&request, RemovalMode::Careful).await.unwrap();
+    git_ok(&request.repo, &["branch", "--quiet", "--delete", "--force", "topic"]).await;
+    let restored = bench.git.restore(&request).await.unwrap();
+    assert_eq!(restored.base_sha, created.base_sha);
+    assert_eq!(bench.git.inspect(&request).await.unwrap().n_commits_ahead, 1);
+    let new = bench.request_in(&request.repo, "app-2");
+    let new = CreateWorkspace { base: request.base, ..new };
+    assert_eq!(bench.git.create(&new).await.unwrap_err().code(), "BASE_MISSING");
+}
+
+#[tokio::test]
 async fn a_half_made_worktree_is_set_aside_and_made_anew() {
     let bench = Bench::new();
     let request = bench.request().await;

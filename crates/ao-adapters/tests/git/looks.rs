@@ -1,5 +1,7 @@
 //! Looking at a worktree: nothing in it runs, nothing of it changes, and the numbers are right.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

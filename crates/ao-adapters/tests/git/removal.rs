@@ -1,5 +1,7 @@
 //! Letting go of worktrees: whatever was in them is there afterwards, somewhere.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -93,7 +95,7 @@ async fn ignored_files_outlive_their_worktree_unless_they_are_disposable() {
     bench.tasks.run().await;
     let left = trashed(&bench);
     assert!(left.iter().any(|it| it.ends_with("files/.env")), "{left:?}");
-    assert!(!left.iter().any(|it| it.contains("target") || it.ends_with(".tmp")), "{left:?}");
+    assert!(!left.iter().any(|it| it.contains("target") || it.contains(".tmp")), "{left:?}");
     assert!(repo.join("README.md").exists(), "no link was followed");
 }
 

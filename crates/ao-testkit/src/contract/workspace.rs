@@ -2,7 +2,7 @@
 //!
 //! Each check starts from a repository of its own, so that they may run in any order.
 
-#![expect(clippy::unwrap_used, reason = "a contract fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a contract fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -294,6 +294,12 @@ async fn work_keeps_the_worktree(harness: &dyn WorkspaceHarness) {
 
     let merging = made(harness).await;
     harness.begin_merge(&merging.path).await;
+    let nowhere = merging.repo.join("no-such-directory");
+    let homeless = CreateWorkspace { repo: nowhere, ..merging.clone() };
+    assert_kept(&destroy(harness, &homeless, RemovalMode::Careful).await, "cannot be found");
+    let undone = workspace.undo_create(&homeless, &PreImage::default()).await.unwrap();
+    assert_kept(&undone, "cannot be found");
+
     let look = workspace.inspect(&merging).await.unwrap();
     assert_eq!(look.operation.as_deref(), Some("merge"));
     assert_kept(&destroy(harness, &merging, RemovalMode::Careful).await, "a merge is in progress");
