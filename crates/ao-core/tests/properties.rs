@@ -494,6 +494,22 @@ proptest! {
 }
 
 #[test]
+fn a_silence_that_the_machine_slept_through_is_no_silence() {
+    let life = Life::new("full");
+    let fact = Fact { at: life.now, kind: FactKind::Due(DeadlineKind::NoSignal) };
+    let mut woken = life.now;
+    woken.since_boot += Duration::from_hours(9);
+    woken.wall = woken.wall.plus(Duration::from_hours(9));
+    let step = reduce(&life.session, &fact, &life.policy, &woken);
+    let Step::Change(change) = step else { panic!("the deadline stays") };
+    assert_eq!(change.lifecycle.session.state, SessionState::NotStarted);
+    let is_armed = |one: &DeadlineChange| {
+        matches!(one, DeadlineChange::Arm { kind: DeadlineKind::NoSignal, .. })
+    };
+    assert!(change.deadlines.iter().any(is_armed), "the silence is no longer counted");
+}
+
+#[test]
 fn silence_means_nothing_from_an_agent_that_declares_none() {
     let life = Life::new("none");
     let fact = Fact { at: life.now, kind: FactKind::Due(DeadlineKind::NoSignal) };

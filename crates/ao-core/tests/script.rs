@@ -275,6 +275,7 @@ impl Script {
     fn due(&mut self) -> Vec<String> {
         let mut answers = Vec::new();
         while let Some(due) = self.deadlines.iter().position(|one| one.is_due(&self.now)) {
+            assert!(answers.len() < 1_000, "a deadline is due for ever: {answers:#?}");
             let Deadline { session, kind, .. } = self.deadlines[due].clone();
             answers.push(format!("{session}: {} is due", deadline_words(&kind)));
             let fact = Fact { at: self.now, kind: FactKind::Due(kind) };
