@@ -179,20 +179,25 @@ impl TmuxRuntime {
         ]);
         let client = self.control_mode(socket, attach).converse();
         let mut client = client.map_err(std::io::Error::other)?;
+        // What is said before it is attached may be executed before it is attached.
+        until(&mut client, "%session-changed").await?;
         client.say(&Line::new("refresh-client").args(["-B", PANES_SUBSCRIPTION]).quoted()).await?;
-        // The answer to that line comes after everything that belongs to attaching.
-        let mut n_answers = 0;
-        while n_answers < 2 {
-            match client.next_line().await? {
-                Some(line) if line.starts_with("%end") => n_answers += 1,
-                Some(line) if line.starts_with("%error") || line.starts_with("%exit") => {
-                    return Err(std::io::Error::other(line));
-                }
-                Some(_) => {}
-                None => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            }
-        }
+        until(&mut client, "%end").await?;
         Ok(client)
+    }
+}
+
+/// Reads up to a line that begins so.
+async fn until(client: &mut Conversation, start: &str) -> std::io::Result<()> {
+    loop {
+        match client.next_line().await? {
+            Some(line) if line.starts_with(start) => return Ok(()),
+            Some(line) if line.starts_with("%error") || line.starts_with("%exit") => {
+                return Err(std::io::Error::other(line));
+            }
+            Some(_) => {}
+            None => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 
