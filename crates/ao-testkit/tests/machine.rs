@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ao_core::ids::{HomeId, LaunchId, Nonce, Pid, ProjectId, SessionId};
-use ao_core::ports::{BoxFuture, Clock, CreateRuntime, Launches, Processes, Runtime, Terminal};
+use ao_core::ports::{
+    BoxFuture, Clock, CreateRuntime, IdGen as _, Launches, Processes, Runtime, Terminal,
+};
 use ao_core::session::{ProcessIdentity, RuntimeHandle, ServerIdentity};
 use ao_testkit::clock::JumpingClock;
 use ao_testkit::contract::launches::LaunchesHarness;
 use ao_testkit::contract::processes::{ProcessesHarness, Tree};
 use ao_testkit::contract::runtime::{Program, RuntimeHarness};
+use ao_testkit::ids::SeqIds;
 use ao_testkit::machine::FakeMachine;
 use ao_testkit::tasks::TestTasks;
 
@@ -19,13 +22,14 @@ const SEEDS: u64 = 8;
 struct Harness {
     clock: JumpingClock,
     machine: FakeMachine,
+    ids: SeqIds,
 }
 
 impl Harness {
     fn new() -> Self {
         let clock = JumpingClock::new();
         let home = HomeId::parse("home").unwrap_or_else(|error| unreachable!("{error}"));
-        Self { machine: FakeMachine::new(clock.clone(), home), clock }
+        Self { machine: FakeMachine::new(clock.clone(), home), clock, ids: SeqIds::new() }
     }
 }
 
@@ -107,6 +111,10 @@ impl ProcessesHarness for Harness {
 
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+
+    fn nonce(&self) -> Nonce {
+        Nonce::from(self.ids.token())
     }
 
     fn start<'a>(&'a self, nonce: Option<&'a Nonce>) -> BoxFuture<'a, Pid> {

@@ -63,7 +63,7 @@ impl Table {
         if let Some(root) = root {
             match self.entries.get(&root.pid) {
                 Some(entry) if entry.stat.start_ticks == root.start_ticks => {
-                    tree.insert(root.pid);
+                    tree.extend(Some(root.pid).filter(|pid| self.may_belong(*pid)));
                 }
                 Some(_) => {}
                 // The kernel gives out no number that still names a session.
@@ -202,5 +202,6 @@ mod tests {
             (112, 100, 100, TMUX_CLIENT, Some("n")),
         ]);
         check(&table, None, &[100]);
+        check(&table, Some(&root(50, 7)), &[100]);
     }
 }

@@ -41,6 +41,8 @@ pub trait ProcessesHarness {
     fn processes(&self) -> &dyn Processes;
     /// The time that passes for it.
     fn clock(&self) -> &dyn Clock;
+    /// A nonce that nothing else on the machine carries.
+    fn nonce(&self) -> Nonce;
     /// Starts one process that waits.
     fn start<'a>(&'a self, nonce: Option<&'a Nonce>) -> BoxFuture<'a, Pid>;
     /// Starts an agent with its descendants.
@@ -66,10 +68,6 @@ macro_rules! processes_contract {
             a_signal_never_reaches_another_launch,
         );
     };
-}
-
-fn nonce(text: &str) -> Nonce {
-    Nonce::parse(text).expect("a nonce")
 }
 
 async fn started(harness: &dyn ProcessesHarness, nonce: Option<&Nonce>) -> ProcessIdentity {
@@ -136,7 +134,7 @@ pub async fn a_watch_of_an_ended_process_ends_at_once(harness: &dyn ProcessesHar
 
 /// By the nonce, by descent, and by the terminal's session.
 pub async fn a_scan_finds_what_left_the_tree(harness: &dyn ProcessesHarness) {
-    let nonce = nonce("ours");
+    let nonce = harness.nonce();
     let tree = harness.start_tree(&nonce).await;
     let root = harness.processes().identity(tree.root, Some(&nonce)).expect("it runs");
     assert_eq!(scan(harness, &nonce, Some(&root)).await, tree.all());
@@ -145,7 +143,7 @@ pub async fn a_scan_finds_what_left_the_tree(harness: &dyn ProcessesHarness) {
 
 /// The agent is the first to die, and what it started is not forgotten.
 pub async fn a_scan_finds_the_rest_of_a_tree_whose_root_is_dead(harness: &dyn ProcessesHarness) {
-    let nonce = nonce("ours");
+    let nonce = harness.nonce();
     let tree = harness.start_tree(&nonce).await;
     let root = harness.processes().identity(tree.root, Some(&nonce)).expect("it runs");
     harness.kill(tree.root);
@@ -156,7 +154,7 @@ pub async fn a_scan_finds_the_rest_of_a_tree_whose_root_is_dead(harness: &dyn Pr
 
 /// Neither another launch's processes nor nobody's.
 pub async fn a_scan_leaves_others_alone(harness: &dyn ProcessesHarness) {
-    let (ours, theirs) = (nonce("ours"), nonce("theirs"));
+    let (ours, theirs) = (harness.nonce(), harness.nonce());
     let tree = harness.start_tree(&theirs).await;
     started(harness, None).await;
     assert_eq!(scan(harness, &ours, None).await, Vec::new());
@@ -170,7 +168,7 @@ pub async fn a_scan_leaves_others_alone(harness: &dyn ProcessesHarness) {
 
 /// Scan, signal, and scan again: nothing is left.
 pub async fn a_tree_is_ended_whole(harness: &dyn ProcessesHarness) {
-    let nonce = nonce("ours");
+    let nonce = harness.nonce();
     let bystander = started(harness, None).await;
     harness.start_tree(&nonce).await;
     let processes = harness.processes();
@@ -205,9 +203,9 @@ pub async fn a_signal_never_reaches_a_number_used_again(harness: &dyn ProcessesH
 
 /// The nonce is checked before any signal.
 pub async fn a_signal_never_reaches_another_launch(harness: &dyn ProcessesHarness) {
-    let theirs = nonce("theirs");
+    let theirs = harness.nonce();
     let process = started(harness, Some(&theirs)).await;
-    let mistaken = ProcessIdentity { nonce: Some(nonce("ours")), ..process.clone() };
+    let mistaken = ProcessIdentity { nonce: Some(harness.nonce()), ..process.clone() };
     let processes = harness.processes();
     assert_eq!(processes.signal_tree(&[mistaken], ProcessSignal::Kill).await, Ok(0));
     assert_eq!(processes.probe(&process), ProcessProbe::Alive);
