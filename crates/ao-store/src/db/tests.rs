@@ -117,6 +117,22 @@ fn a_group_that_cannot_be_written_answers_nobody_with_success() {
 }
 
 #[test]
+fn a_transaction_that_sqlite_ends_answers_nobody_with_what_it_did() {
+    let Fixture { mut db, dir: _dir } = fixture(Options::default());
+    let (first, mut first_reply) = pending(|tx| write::commit(tx, &seeding(seed("app-1"))));
+    let (refused, mut refused_reply) = pending(|tx| write::commit(tx, &seeding(seed("app-1"))));
+    // What SQLite does on its own when it cannot go on.
+    let (ending, _ending_reply) =
+        pending(|tx| tx.conn.execute_batch("ROLLBACK").map_err(crate::error::of_sqlite));
+    settle(&mut db, vec![first, refused, ending]);
+    for reply in [first_reply.try_recv().unwrap(), refused_reply.try_recv().unwrap()] {
+        assert!(matches!(reply, Err(StoreError::Unavailable { .. })), "{reply:?}");
+    }
+    assert_eq!(sessions(&db), Vec::<String>::new());
+    assert_eq!(apply(&mut db, vec![seeding(seed("app-1"))]), [Ok(Revision(1))]);
+}
+
+#[test]
 fn a_full_disk_refuses_the_commit_whole_and_loses_nothing() {
     let options = Options { n_pages_max: Some(400), ..Options::default() };
     let Fixture { mut db, dir } = fixture(options);

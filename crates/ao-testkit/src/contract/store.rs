@@ -15,8 +15,10 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Builder, ScopedJoinHandle, Thread};
+use std::thread::{self, Builder, ScopedJoinHandle};
+use std::time::Duration;
 
 use ao_core::ports::{
     ChangeFeed, Deadlines, Inbox, Incidents, Messages, Outbox, Projects, Sagas, SessionStore,
@@ -106,23 +108,34 @@ pub fn check(make: impl Fn(usize) -> Stores + Sync) {
     }
 }
 
-/// Drives a future on this thread; the store brings threads of its own, if any.
-pub fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
+/// Longer than any store takes, also on a loaded machine.
+const ANSWER_MAX: Duration = Duration::from_mins(1);
 
-    impl Wake for Unpark {
+/// Drives a future on this thread; the store brings threads of its own, if any.
+///
+/// # Panics
+///
+/// When nobody wakes it for a minute.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Knock(SyncSender<()>);
+
+    impl Wake for Knock {
         fn wake(self: Arc<Self>) {
-            self.0.unpark();
+            match self.0.try_send(()) {
+                // When there is a knock already, or nobody listens any more, one more says nothing.
+                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+            }
         }
     }
 
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (sender, knocks) = sync_channel(1);
+    let waker = Waker::from(Arc::new(Knock(sender)));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
+            Poll::Pending => knocks.recv_timeout(ANSWER_MAX).unwrap(),
         }
     }
 }
