@@ -43,7 +43,8 @@ const OF_A_SESSION: [&str; 6] =
 
 /// Starts the daemon: output to the log, nothing to read.
 ///
-/// It starts in `/`, so that it holds no file system and does not lose its working directory.
+/// A failure to start comes as an envelope, so that its code and kind are not lost. It starts in
+/// `/`, so that it holds no file system and does not lose its working directory.
 #[expect(clippy::disallowed_methods, reason = "the daemon is no tool run under a deadline")]
 pub(crate) fn launch_daemon(
     program: &Path,
@@ -51,7 +52,7 @@ pub(crate) fn launch_daemon(
     log: File,
 ) -> Result<Child, io::Error> {
     let mut command = Command::new(program);
-    command.args(["daemon", "--detached"]).current_dir("/").stdin(Stdio::null());
+    command.args(["daemon", "--detached", "--json"]).current_dir("/").stdin(Stdio::null());
     command.stderr(log.try_clone()?).stdout(log);
     for name in OF_A_SESSION {
         command.env_remove(name);

@@ -100,9 +100,9 @@ impl Ui {
         self.write(text.as_bytes())
     }
 
-    /// Takes everything off the terminal, for a view that is drawn again and again.
-    pub(crate) fn clear(&mut self) -> Result<(), CliError> {
-        if self.is_out_terminal { self.write(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
+    /// Begins a view anew: on an empty terminal, or after a blank line where there is none.
+    pub(crate) fn redraw(&mut self) -> Result<(), CliError> {
+        self.write(if self.is_out_terminal { b"\x1b[H\x1b[2J\x1b[3J" } else { b"\n" })
     }
 
     /// Something that a person should know besides the result.

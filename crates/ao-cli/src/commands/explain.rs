@@ -35,7 +35,8 @@ fn render(explain: &Explain, now: Timestamp) -> String {
     let because = text::one_line(&explain.because);
     let mut lines = vec![
         format!("{} is {}", explain.session, explain.status),
-        format!("  because {because} (rule {})", explain.rule),
+        format!("  {because}"),
+        format!("  rule: {}", explain.rule),
     ];
     let mut section = |title: &str, body: Vec<String>| {
         if !body.is_empty() {
@@ -125,7 +126,7 @@ mod tests {
             session: "app-1".to_owned(),
             status: "ci_failed".to_owned(),
             rule: "pull_requests".to_owned(),
-            because: "check `test` of #12 failed".to_owned(),
+            because: "It is working/fixing_ci: check `test` of #12 failed.".to_owned(),
             facts: vec![
                 fact("process", "alive", Some("2026-03-02T11:59:58.000Z"), "pidfd"),
                 fact("pr", "#12 ci_failing", Some("2026-03-02T11:58:00.000Z"), "github"),
@@ -145,7 +146,8 @@ mod tests {
         let now = "2026-03-02T12:00:00.000Z".parse().unwrap();
         insta::assert_snapshot!(render(&explain, now), @r"
         app-1 is ci_failed
-          because check `test` of #12 failed (rule pull_requests)
+          It is working/fixing_ci: check `test` of #12 failed.
+          rule: pull_requests
 
         What is known
           FACT      VALUE           AGE  SOURCE

@@ -72,7 +72,9 @@ async fn watch(query: &SessionsQuery, context: &Context<'_>, ui: &mut Ui) -> Res
             if ui.is_json() && is_news {
                 ui.json_line(&sessions)?;
             } else if !ui.is_json() && (is_news || ui.is_out_terminal) {
-                ui.clear()?;
+                if shown.is_some() || ui.is_out_terminal {
+                    ui.redraw()?;
+                }
                 draw(&sessions, query, ui)?;
             }
             shown = Some(sessions);

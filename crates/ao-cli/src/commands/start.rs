@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use ao_api::status::DaemonStatus;
-use ao_api::{ErrorBody, ErrorKind};
+use ao_api::{ErrorBody, ErrorEnvelope, ErrorKind};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -133,23 +133,19 @@ async fn look(context: &Context<'_>) -> Result<Option<DaemonStatus>, CliError> {
     }
 }
 
-/// Why a daemon ended at its start: the last `Error:` of its part of the log.
+/// Why a daemon ended at its start: the last failure in its part of the log.
 fn startup_error(log_file: &Path, log_start: u64, code: Option<u8>) -> ErrorBody {
     let log = read_from(log_file, log_start).unwrap_or_default();
-    let lines: Vec<&str> = log.lines().collect();
-    let at = lines.iter().rposition(|line| line.starts_with("Error: "));
-    let told = at.and_then(|at| lines.get(at)).and_then(|line| line.strip_prefix("Error: "));
-    let hint = at
-        .and_then(|at| lines.get(at + 1))
-        .and_then(|line| line.strip_prefix("Hint: "))
-        .map(str::to_owned);
-    let log_hint = || format!("`{}` holds what it said", log_file.display());
-    ErrorBody {
-        code: "DAEMON_NOT_STARTED".to_owned(),
-        kind: exit::kind_of(code.unwrap_or(exit::FAILED)),
-        message: told.unwrap_or("the daemon ended while it started").to_owned(),
-        hint: Some(hint.unwrap_or_else(log_hint)),
-    }
+    let told = log.lines().rev().find_map(|line| serde_json::from_str::<ErrorEnvelope>(line).ok());
+    told.map_or_else(
+        || ErrorBody {
+            code: "DAEMON_NOT_STARTED".to_owned(),
+            kind: exit::kind_of(code.unwrap_or(exit::FAILED)),
+            message: "the daemon ended while it started".to_owned(),
+            hint: Some(format!("`{}` holds what it said", log_file.display())),
+        },
+        |envelope| envelope.error,
+    )
 }
 
 fn read_from(log_file: &Path, log_start: u64) -> Result<String, std::io::Error> {
@@ -171,22 +167,24 @@ mod tests {
     fn a_failed_start_is_told_in_the_daemons_own_words() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("daemon.log");
-        let old = "Error: of an earlier start\n";
-        let new = "INFO Opening.\nError: the database is of a newer version\nHint: upgrade\nbye\n";
+        let envelope = |code: &str| {
+            format!(r#"{{"error":{{"code":"{code}","kind":"failed","message":"m","hint":null}}}}"#)
+        };
+        let old = envelope("OLD") + "\n";
+        let new = format!("INFO Opening.\n{}\nbye\n", envelope("DATABASE_NEWER"));
         std::fs::write(&log, format!("{old}{new}")).unwrap();
         let start = u64::try_from(old.len()).unwrap();
         let error = startup_error(&log, start, Some(exit::FAILED));
-        assert_eq!(error.message, "the database is of a newer version");
-        assert_eq!(error.hint.as_deref(), Some("upgrade"));
-        assert_eq!(error.kind, ErrorKind::Failed);
+        assert_eq!((error.code.as_str(), error.kind), ("DATABASE_NEWER", ErrorKind::Failed));
+        assert_eq!(startup_error(&log, 0, None).code, "DATABASE_NEWER");
     }
 
     #[test]
     fn a_start_that_failed_without_a_word_names_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("daemon.log");
-        std::fs::write(&log, "Error: of an earlier start\n").unwrap();
-        let error = startup_error(&log, 27, None);
+        std::fs::write(&log, "Killed\n").unwrap();
+        let error = startup_error(&log, 0, None);
         assert_eq!(error.message, "the daemon ended while it started");
         assert!(error.hint.unwrap().contains("daemon.log"));
     }
