@@ -146,6 +146,22 @@ impl TokioTasks {
         }
     }
 
+    /// Waits for the tasks of these names to end by themselves, at most this long.
+    pub async fn settle(&self, names: &[&str], deadline: Duration) {
+        let all_ended = async {
+            loop {
+                let ended = self.running.has_ended.notified();
+                if !self.names().iter().any(|name| names.contains(name)) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        if tokio::time::timeout(deadline, all_ended).await.is_err() {
+            tracing::debug!("Tasks that were begun are cancelled.");
+        }
+    }
+
     /// Names of the tasks that have not ended.
     pub fn names(&self) -> Vec<&'static str> {
         self.running.lock().tasks.values().map(|(name, _)| *name).collect()
@@ -205,6 +221,19 @@ mod tests {
         assert_eq!(tokens.len(), 1_000);
         let bits = |ms: u128| Token::from_bits(ms << RANDOM_BITS | ((1 << RANDOM_BITS) - 1));
         assert!(bits(1_700_000_000_000) < tokens.first().unwrap().clone());
+    }
+
+    #[tokio::test]
+    async fn only_the_named_tasks_are_waited_for() {
+        let tasks = TokioTasks::new(Handle::current());
+        let (tell, told) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn("loop", Box::pin(std::future::pending()));
+        tasks.spawn("work", Box::pin(async move { told.await.unwrap_or_default() }));
+        let settled = tasks.settle(&["work"], Duration::from_secs(10));
+        tell.send(()).unwrap();
+        settled.await;
+        assert_eq!(tasks.names(), ["loop"]);
+        assert_eq!(tasks.shutdown(Duration::from_secs(10)).await, Vec::<&str>::new());
     }
 
     #[tokio::test]
