@@ -26,7 +26,6 @@ use ao_core::ids::HomeId;
 use ao_core::session::ServerIdentity;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use self::socket::{SocketDirError, socket_dir_for};
 use self::watch::Slot;
 use crate::processes::LinuxProcesses;
 
@@ -41,7 +40,7 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub struct TmuxConfig {
     /// The marker of this home, on each of its servers.
     pub home: HomeId,
-    /// Where the sockets are; see [`socket_dir_for`].
+    /// Where the sockets are: private to the user, with room for their names.
     pub socket_dir: PathBuf,
     /// Where servers start: a directory that stays.
     pub stable_dir: PathBuf,

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::TmuxRuntime;
 use super::ask::{Line, Unanswered};
 use super::panes::{KEEPER, PANE_FORMAT, Pane, SERVER_FORMAT, Server, parse_panes, parse_server};
+use super::socket::is_socket;
 use crate::processes::TMUX_SERVER;
 
 /// What a look at a recorded server found.
@@ -221,7 +222,7 @@ impl TmuxRuntime {
         let mut ended = Vec::new();
         for entry in entries {
             let socket = entry.map_err(unreadable)?.path();
-            if socket.extension().is_none_or(|extension| extension != "sock") {
+            if !is_socket(&socket) {
                 continue;
             }
             let _turn = self.turn(&socket).await;
