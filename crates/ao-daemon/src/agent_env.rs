@@ -92,7 +92,7 @@ fn read_file(text: &str) -> Result<BTreeMap<String, String>, EnvError> {
             .split_once('=')
             .map(|(name, value)| (name.trim(), value.trim()))
             .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
-            .ok_or(EnvError::Line { line: n.saturating_add(1) })?;
+            .ok_or_else(|| EnvError::Line { line: n.saturating_add(1) })?;
         env.insert(name.to_owned(), unquoted(value).to_owned());
     }
     Ok(env)

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ao_core::ids::{AgentName, NotifierId, ProjectId};
+use ao_core::inbox::Priority;
 use serde_json::Value;
+use tracing_subscriber::EnvFilter;
 
 pub use file::{
     AgentTable, CapacityTable, ConfigFile, DaemonTable, NotifierKind, NotifierTable, ProjectTable,
@@ -142,9 +144,29 @@ impl Config {
         }
     }
 
-    /// The configuration as it is in force, as TOML.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string_pretty(&self.file)
+    /// Every value in force, the defaults included; variables of agents are named, not shown.
+    pub fn in_force(&self) -> ConfigFile {
+        let mut file = self.file.clone();
+        file.daemon.reaper_interval = Some(Span(self.reaper_interval()));
+        file.daemon.log = Some(self.log().to_owned());
+        file.capacity.max = Some(self.max_sessions().unwrap_or(0));
+        file.notifiers = self.notifiers();
+        let routing = self.routing();
+        let ids = |priority: Priority| {
+            let ids = routing.get(&priority)?;
+            Some(ids.iter().map(ToString::to_string).collect())
+        };
+        file.routing = RoutingTable {
+            urgent: ids(Priority::Urgent),
+            action: ids(Priority::Action),
+            warning: ids(Priority::Warning),
+            info: ids(Priority::Info),
+        };
+        let tables = std::iter::once(&mut file.defaults).chain(file.projects.values_mut());
+        for value in tables.flat_map(|table| table.env.values_mut()) {
+            "(hidden)".clone_into(value);
+        }
+        file
     }
 }
 
@@ -160,42 +182,48 @@ pub fn schema() -> Value {
 /// What the types cannot refuse.
 fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut say = |path: &[&str], message: String| problems.push(source.problem(path, message));
+    let mut say = |path: &[&str], message: String, hint: Option<String>| {
+        problems.push(source.problem(path, message, hint));
+    };
     if let Some(span) = file.daemon.reaper_interval
         && let Err(message) = check_interval(span)
     {
-        say(&["daemon", "reaper_interval"], message);
+        say(&["daemon", "reaper_interval"], message, None);
     }
     for id in file.projects.keys() {
         if let Err(error) = ProjectId::parse(id.as_str()) {
-            say(&["projects", id], error.to_string());
+            say(&["projects", id], error.to_string(), None);
         }
     }
     for (name, agent) in &file.agents {
         if let Err(error) = AgentName::parse(name.as_str()) {
-            say(&["agents", name], error.to_string());
+            say(&["agents", name], error.to_string(), None);
         }
-        if agent.launch.is_empty() {
-            say(&["agents", name], format!("agent `{name}` needs `launch`, its command line"));
+        if agent.launch.is_empty() && name != COMMAND_AGENT {
+            let message = format!("agent `{name}` needs `launch`, its command line");
+            say(&["agents", name], message, None);
         }
     }
     for (id, notifier) in &file.notifiers {
         for message in notifier_mistakes(id, notifier) {
-            say(&["notifiers", id], message);
+            say(&["notifiers", id], message, None);
         }
     }
     for (priority, ids) in policy::routes(&file.routing) {
         for id in ids {
             if id != INBOX && !file.notifiers.contains_key(id) {
-                let known = file.notifiers.keys().map(String::as_str).chain([INBOX]);
-                let hint = parse::nearest(id, known)
-                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                say(
-                    &["routing", priority.as_str()],
-                    format!("there is no `[notifiers.{id}]`{hint}"),
-                );
+                let mut known: Vec<&str> = file.notifiers.keys().map(String::as_str).collect();
+                known.push(INBOX);
+                let message = format!("there is no `[notifiers.{id}]`");
+                let hint = parse::hint_for(id, &known);
+                say(&["routing", priority.as_str()], message, Some(hint));
             }
         }
+    }
+    if let Some(log) = &file.daemon.log
+        && let Err(message) = check_log(log)
+    {
+        say(&["daemon", "log"], message, None);
     }
     problems
 }
@@ -215,6 +243,12 @@ fn notifier_mistakes(id: &str, notifier: &NotifierTable) -> Vec<String> {
         NotifierKind::Command => {
             if notifier.argv.as_ref().is_none_or(Vec::is_empty) {
                 messages.push(format!("notifier `{id}` needs `argv`, its command line"));
+            }
+            if notifier.secret_env.is_some() || notifier.url.is_some() {
+                messages.push(format!(
+                    "notifier `{id}`: `command` takes neither `url` nor `secret_env`; it has the \
+                     environment of the daemon"
+                ));
             }
         }
         NotifierKind::Desktop
@@ -238,6 +272,13 @@ fn check_interval(span: Span) -> Result<(), String> {
     Ok(())
 }
 
+fn check_log(log: &str) -> Result<(), String> {
+    match EnvFilter::builder().parse(log) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("`{log}` says nothing about logging: {error}")),
+    }
+}
+
 /// Puts the scalars of the environment over those of the file. Empty means not given.
 fn apply_env(file: &mut ConfigFile, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     let given = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
@@ -254,6 +295,7 @@ fn apply_env(file: &mut ConfigFile, env: &BTreeMap<String, String>) -> Result<()
         file.capacity.max = Some(max);
     }
     if let Some(value) = given("AO_LOG") {
+        check_log(value).map_err(|message| ConfigError::one("`AO_LOG`", message))?;
         file.daemon.log = Some(value.to_owned());
     }
     Ok(())

@@ -8,21 +8,19 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ao_api::home::SOCKET_PATH_BYTES_MAX;
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
-
-/// Longest socket path in bytes: the kernel takes 107, and the temporary name needs some of them.
-pub(crate) const SOCKET_PATH_MAX: usize = 100;
 
 /// Added to the path while the socket is not yet ready.
 const SUFFIX: &str = ".new";
 
 /// Why the socket cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
+pub enum SocketError {
     /// The kernel takes no longer ones.
     #[error(
-        "the socket path `{}` has {n_bytes} bytes, {SOCKET_PATH_MAX} are possible; \
+        "the socket path `{}` has {n_bytes} bytes, {SOCKET_PATH_BYTES_MAX} are possible; \
          set `AO_HOME` to a shorter path",
         path.display()
     )]
@@ -45,18 +43,19 @@ pub(crate) enum SocketError {
 /// Whether a path is short enough to be a socket.
 pub(crate) fn check_path(path: &Path) -> Result<(), SocketError> {
     let n_bytes = path.as_os_str().len();
-    if n_bytes > SOCKET_PATH_MAX {
+    if n_bytes > SOCKET_PATH_BYTES_MAX {
         return Err(SocketError::TooLong { path: path.to_owned(), n_bytes });
     }
     Ok(())
 }
 
-/// A socket that is removed when it is closed, unless another one stands there by then.
+/// A listening socket, and its file.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
-    inode: u64,
+    /// Takes connections for as long as it lives.
+    pub(crate) listener: Listener,
+    /// Removes the file when it is dropped.
+    pub(crate) file: SocketFile,
 }
 
 impl Socket {
@@ -75,13 +74,20 @@ impl Socket {
         std::fs::set_permissions(&fresh, Permissions::from_mode(0o600)).map_err(failed)?;
         std::fs::rename(&fresh, path).map_err(failed)?;
         let inode = inode_of(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), inode })
+        let file = SocketFile { path: path.to_owned(), inode };
+        Ok(Self { listener: Listener(listener), file })
     }
+}
 
+/// Takes the connections of the owner.
+#[derive(Debug)]
+pub(crate) struct Listener(UnixListener);
+
+impl Listener {
     /// The next connection of the owner; others are turned away.
     pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
         loop {
-            let (stream, _) = self.listener.accept().await?;
+            let (stream, _) = self.0.accept().await?;
             let peer = stream.peer_cred()?;
             if peer.uid() == geteuid().as_raw() {
                 return Ok(stream);
@@ -91,7 +97,14 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+/// The file of a socket; dropping it removes the file, unless another one stands there by then.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if inode_of(&self.path).is_ok_and(|inode| inode == self.inode)
             && let Err(error) = remove_if_there(&self.path)
@@ -128,7 +141,7 @@ mod tests {
         let socket = Socket::bind(&path).unwrap();
         assert_eq!(mode(&path), 0o600);
         let client = UnixStream::connect(&path).await.unwrap();
-        assert!(socket.accept().await.is_ok());
+        assert!(socket.listener.accept().await.is_ok());
         drop((socket, client));
         assert!(!path.exists());
     }
@@ -140,7 +153,7 @@ mod tests {
         std::mem::forget(Socket::bind(&path).unwrap());
         let socket = Socket::bind(&path).unwrap();
         let client = UnixStream::connect(&path).await.unwrap();
-        assert!(socket.accept().await.is_ok());
+        assert!(socket.listener.accept().await.is_ok());
         drop(client);
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 
 /// Writes the script for `program` at `path`, replacing an older one in one step.
 pub(crate) fn write(path: &Path, program: &Path) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(dir)?;
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");

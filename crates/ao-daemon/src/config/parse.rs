@@ -24,8 +24,10 @@ pub struct Problem {
     pub origin: String,
     /// Its line, counted from one.
     pub line: Option<usize>,
-    /// A sentence.
+    /// What is wrong: a sentence fragment.
     pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl fmt::Display for Problem {
@@ -34,7 +36,11 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, " line {line}")?;
         }
-        write!(f, ": {}", self.message)
+        write!(f, ": {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -58,9 +64,14 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn one(origin: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn one(origin: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            problems: vec![Problem { origin: origin.into(), line: None, message: message.into() }],
+            problems: vec![Problem {
+                origin: origin.into(),
+                line: None,
+                message: message.into(),
+                hint: None,
+            }],
         }
     }
 }
@@ -82,6 +93,7 @@ impl<'a> Source<'a> {
                     origin: origin_of(path),
                     line: error.span().map(|span| line_of(text, span.start)),
                     message: error.message().to_owned(),
+                    hint: None,
                 }],
             }),
         }
@@ -103,12 +115,13 @@ impl<'a> Source<'a> {
                 origin: origin_of(&self.path),
                 line: error.span().map(|span| line_of(self.text, span.start)),
                 message: error.message().to_owned(),
+                hint: None,
             }],
         })
     }
 
     /// A mistake at a key, found by its path; the nearest table above it when it is not there.
-    pub(super) fn problem(&self, path: &[&str], message: String) -> Problem {
+    pub(super) fn problem(&self, path: &[&str], message: String, hint: Option<String>) -> Problem {
         let mut table = Some(&self.root);
         let mut at = None;
         for key in path {
@@ -124,6 +137,7 @@ impl<'a> Source<'a> {
             origin: origin_of(&self.path),
             line: at.map(|start| line_of(self.text, start)),
             message,
+            hint,
         }
     }
 }
@@ -149,7 +163,8 @@ impl Walk<'_> {
                 self.problems.push(Problem {
                     origin: origin_of(&self.source.path),
                     line: Some(line_of(self.source.text, key.span().start)),
-                    message: unknown_key(name, &self.path, known),
+                    message: unknown_key(name, &self.path),
+                    hint: Some(hint_for(name, &known.collect::<Vec<&str>>())),
                 });
                 continue;
             };
@@ -172,32 +187,31 @@ fn resolve<'v>(schema: &'v Value, root: &'v Value) -> &'v Value {
     target.unwrap_or(schema)
 }
 
-fn unknown_key<'k>(name: &str, path: &[String], known: impl Iterator<Item = &'k str>) -> String {
-    let place = if path.is_empty() {
-        "at the top level".to_owned()
+fn unknown_key(name: &str, path: &[String]) -> String {
+    if path.is_empty() {
+        format!("unknown key `{name}` at the top level")
     } else {
-        format!("in `[{}]`", path.join("."))
-    };
-    let known: Vec<&str> = known.collect();
-    match nearest(name, known.iter().copied()) {
-        Some(near) => format!("unknown key `{name}` {place}; did you mean `{near}`?"),
-        None => format!("unknown key `{name}` {place}; known are {}", listed(&known)),
+        format!("unknown key `{name}` in `[{}]`", path.join("."))
     }
 }
 
+/// The nearest known name, or all of them.
+pub(super) fn hint_for(name: &str, known: &[&str]) -> String {
+    if let Some(near) = nearest(name, known) {
+        return format!("did you mean `{near}`?");
+    }
+    let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("known are {}", quoted.join(", "))
+}
+
 /// The known name that a mistyped one most likely means.
-pub(super) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     known
-        .map(|candidate| (candidate, strsim::jaro_winkler(name, candidate)))
+        .iter()
+        .map(|candidate| (*candidate, strsim::jaro_winkler(name, candidate)))
         .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
         .max_by(|(_, a), (_, b)| a.total_cmp(b))
         .map(|(candidate, _)| candidate)
-}
-
-/// `a, b, c` in backticks.
-pub(super) fn listed(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
 }
 
 fn origin_of(path: &Path) -> String {

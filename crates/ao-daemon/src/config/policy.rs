@@ -13,10 +13,18 @@ use super::{Config, INBOX};
 impl Config {
     /// What `reduce` is told about the sessions of a project.
     pub fn policy(&self, project: &ProjectId) -> Policy {
-        let table = self.project(project);
+        self.policy_with(&self.project(project).reactions)
+    }
+
+    /// The same for projects that the file does not name.
+    pub fn default_policy(&self) -> Policy {
+        self.policy_with(&self.file.defaults.reactions)
+    }
+
+    fn policy_with(&self, table: &ReactionsTable) -> Policy {
         let reactions = ReactionKind::ALL.iter().map(|&kind| {
             let line = ReactionPolicy::default_of(kind);
-            match table.reactions.0.get(kind.as_str()) {
+            match table.0.get(kind.as_str()) {
                 Some(own) => (kind, overridden(line, own)),
                 None => (kind, line),
             }

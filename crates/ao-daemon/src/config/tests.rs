@@ -1,6 +1,5 @@
 use super::*;
 
-use ao_core::inbox::Priority;
 use ao_core::ledger::ReactionKind;
 use ao_core::policy::{Policy, ReactionPolicy};
 
@@ -199,8 +198,16 @@ fn what_is_shown_reads_back_as_the_same() {
     let text = "[daemon]\nreaper_interval = '90s'\n[projects.app.reactions.agent-idle]\n\
                 enabled = true\n[agents.mine]\nlaunch = ['mine', '{prompt}']\n";
     let config = parse(text, &[]).unwrap();
-    let shown = config.to_toml().unwrap();
-    assert_eq!(parse(&shown, &[]).unwrap(), config, "{shown}");
+    let shown = toml::to_string(&config.in_force()).unwrap();
+    let again = parse(&shown, &[]).unwrap();
+    assert_eq!(again.in_force(), config.in_force(), "{shown}");
+}
+
+#[test]
+fn values_of_variables_are_not_shown() {
+    let config = parse("[defaults]\nenv = { TOKEN = 'geheim' }\n", &[]).unwrap();
+    let shown = toml::to_string(&config.in_force()).unwrap();
+    assert!(shown.contains("TOKEN") && !shown.contains("geheim"), "{shown}");
 }
 
 #[test]

@@ -1,0 +1,269 @@
+//! Is everything as it should be: what is looked at, and what each finding means.
+//!
+//! Looking and judging are apart: the judging is pure.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ao_adapters::cmd::Cmd;
+use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
+use ao_api::home::Layout;
+
+use crate::config::{COMMAND_AGENT, Config, ConfigError};
+use crate::home::{self, HomeFault};
+use crate::socket;
+
+/// The oldest tmux that was measured to do all that is needed.
+const TMUX_MIN: (u32, u32) = (3, 2);
+
+/// The oldest git with everything that is asked of it (`worktree list -z`).
+const GIT_MIN: (u32, u32) = (2, 36);
+
+/// Below this a worktree or two fill the disk.
+const DISK_WARNING_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// Below this the database cannot be trusted to grow.
+const DISK_FAILED_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What was seen.
+struct Findings {
+    tmux: Result<String, String>,
+    git: Result<String, String>,
+    home: Result<PathBuf, HomeFault>,
+    socket: Result<PathBuf, String>,
+    config: Result<Option<PathBuf>, ConfigError>,
+    /// Agents of the configuration, each with its program and whether that is on the PATH.
+    agents: Vec<(String, String, bool)>,
+    disk_free_bytes: Option<u64>,
+}
+
+/// Looks and judges.
+pub(crate) async fn examine(layout: &Layout, config: &Result<Config, ConfigError>) -> DoctorReport {
+    let (tmux, git) = (version("tmux", "-V").await, version("git", "--version").await);
+    let socket_path = layout.socket();
+    judge(&Findings {
+        tmux,
+        git,
+        home: home::check(layout).map(|()| layout.home().to_owned()),
+        socket: match socket::check_path(&socket_path) {
+            Ok(()) => Ok(socket_path),
+            Err(error) => Err(error.to_string()),
+        },
+        config: config.as_ref().map(|config| config.path.clone()).map_err(Clone::clone),
+        agents: config.as_ref().map(agents).unwrap_or_default(),
+        disk_free_bytes: disk_free(layout.home()),
+    })
+}
+
+/// Makes what is missing and takes away what others may do.
+pub(crate) fn mend(layout: &Layout) -> Result<(), HomeFault> {
+    home::prepare(layout)
+}
+
+async fn version(program: &str, flag: &str) -> Result<String, String> {
+    let output = Cmd::new(program).arg(flag).run().await.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(output.stdout_text().trim().to_owned())
+    } else {
+        Err(format!("`{program} {flag}` failed: {}", output.stderr_text()))
+    }
+}
+
+fn agents(config: &Config) -> Vec<(String, String, bool)> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    config
+        .file
+        .agents
+        .iter()
+        .filter(|(name, _)| *name != COMMAND_AGENT)
+        .filter_map(|(name, agent)| {
+            let program = agent.launch.first()?;
+            Some((name.clone(), program.clone(), is_on_path(program, &path)))
+        })
+        .collect()
+}
+
+fn is_on_path(program: &str, path: &OsStr) -> bool {
+    let is_program = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    std::env::split_paths(path).any(|dir| is_program(&dir.join(program)))
+}
+
+fn disk_free(home: &Path) -> Option<u64> {
+    let there = home.ancestors().find(|dir| dir.exists())?;
+    let stat = rustix::fs::statvfs(there).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}
+
+fn judge(findings: &Findings) -> DoctorReport {
+    let mut checks = vec![
+        tool("tmux", &findings.tmux, TMUX_MIN),
+        tool("git", &findings.git, GIT_MIN),
+        of_home(&findings.home),
+        match &findings.socket {
+            Ok(path) => ok("socket", path.display().to_string()),
+            Err(message) => failed("socket", message.clone(), "set `AO_HOME` to a shorter path"),
+        },
+        of_config(&findings.config),
+        of_disk(findings.disk_free_bytes),
+    ];
+    checks.extend(findings.agents.iter().map(|(name, program, is_there)| {
+        let check = format!("agent {name}");
+        if *is_there {
+            ok(&check, format!("`{program}` is on the PATH"))
+        } else {
+            warning(
+                &check,
+                format!("`{program}` is not on the PATH of this process"),
+                "a session finds it if it is on the PATH of the shell that runs `ao spawn`",
+            )
+        }
+    }));
+    let is_ok = checks.iter().all(|check| check.state != CheckState::Failed);
+    DoctorReport { ok: is_ok, checks }
+}
+
+fn tool(name: &str, found: &Result<String, String>, min: (u32, u32)) -> DoctorCheck {
+    let install = format!("install it, for instance with `apt-get install {name}`");
+    match found {
+        Err(message) => failed(name, message.clone(), &install),
+        Ok(text) => match numbers(text) {
+            Some(version) if version < min => warning(
+                name,
+                text.clone(),
+                &format!("version {}.{} or newer is what was tried", min.0, min.1),
+            ),
+            Some(_) => ok(name, text.clone()),
+            None => warning(name, text.clone(), "its version could not be read"),
+        },
+    }
+}
+
+/// Major and minor number in `tmux 3.3a`, `git version 2.39.5`.
+fn numbers(text: &str) -> Option<(u32, u32)> {
+    let word =
+        text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let mut parts = word.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+fn of_home(found: &Result<PathBuf, HomeFault>) -> DoctorCheck {
+    match found {
+        Ok(path) => ok("home", path.display().to_string()),
+        Err(fault) => failed(
+            "home",
+            fault.to_string(),
+            "make it writable, or set `AO_HOME` to a directory that is; `ao doctor --fix` makes \
+             what is missing",
+        ),
+    }
+}
+
+fn of_config(found: &Result<Option<PathBuf>, ConfigError>) -> DoctorCheck {
+    match found {
+        Ok(Some(path)) => ok("config", path.display().to_string()),
+        Ok(None) => ok("config", "no file: the defaults are in force".to_owned()),
+        Err(error) => failed("config", error.to_string(), "`ao config check` lists all of it"),
+    }
+}
+
+fn of_disk(free_bytes: Option<u64>) -> DoctorCheck {
+    let Some(free_bytes) = free_bytes else {
+        return warning("disk", "its free space could not be read".to_owned(), "look at `df`");
+    };
+    let detail = format!("{} MiB free", free_bytes.div_euclid(1024 * 1024));
+    let hint = "free some space, or move `AO_HOME`";
+    if free_bytes < DISK_FAILED_BYTES {
+        failed("disk", detail, hint)
+    } else if free_bytes < DISK_WARNING_BYTES {
+        warning("disk", detail, hint)
+    } else {
+        ok("disk", detail)
+    }
+}
+
+fn ok(name: &str, detail: String) -> DoctorCheck {
+    DoctorCheck { name: name.to_owned(), state: CheckState::Ok, detail, hint: None }
+}
+
+fn warning(name: &str, detail: String, hint: &str) -> DoctorCheck {
+    let (name, hint) = (name.to_owned(), Some(hint.to_owned()));
+    DoctorCheck { name, state: CheckState::Warning, detail, hint }
+}
+
+fn failed(name: &str, detail: String, hint: &str) -> DoctorCheck {
+    let (name, hint) = (name.to_owned(), Some(hint.to_owned()));
+    DoctorCheck { name, state: CheckState::Failed, detail, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::io;
+
+    fn healthy() -> Findings {
+        Findings {
+            tmux: Ok("tmux 3.3a".to_owned()),
+            git: Ok("git version 2.39.5".to_owned()),
+            home: Ok(PathBuf::from("/h")),
+            socket: Ok(PathBuf::from("/h/daemon.sock")),
+            config: Ok(None),
+            agents: vec![("mine".to_owned(), "mine".to_owned(), true)],
+            disk_free_bytes: Some(1 << 40),
+        }
+    }
+
+    #[track_caller]
+    fn check(findings: &Findings, name: &str, expect: CheckState) {
+        let report = judge(findings);
+        let found = report.checks.iter().find(|check| check.name == name).unwrap();
+        assert_eq!(found.state, expect, "{found:?}");
+        assert_eq!(found.hint.is_some(), expect != CheckState::Ok, "a finding says what to do");
+        assert_eq!(report.ok, expect != CheckState::Failed);
+    }
+
+    #[test]
+    fn a_healthy_machine_has_nothing_to_mend() {
+        let report = judge(&healthy());
+        assert!(report.checks.iter().all(|check| check.state == CheckState::Ok), "{report:?}");
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named() {
+        let missing = || Err("`x` is not installed or not on the PATH".to_owned());
+        check(&Findings { tmux: missing(), ..healthy() }, "tmux", CheckState::Failed);
+        check(&Findings { git: missing(), ..healthy() }, "git", CheckState::Failed);
+        let socket = Err("too long".to_owned());
+        check(&Findings { socket, ..healthy() }, "socket", CheckState::Failed);
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let home = Err(HomeFault::new(Path::new("/h"), &denied));
+        check(&Findings { home, ..healthy() }, "home", CheckState::Failed);
+        let agents = vec![("mine".to_owned(), "mine".to_owned(), false)];
+        check(&Findings { agents, ..healthy() }, "agent mine", CheckState::Warning);
+    }
+
+    #[test]
+    fn what_is_old_or_unreadable_is_only_warned_about() {
+        for text in ["tmux 2.9a", "tmux 3.1c", "tmux next"] {
+            let tmux = Ok(text.to_owned());
+            check(&Findings { tmux, ..healthy() }, "tmux", CheckState::Warning);
+        }
+        for text in ["tmux 3.2", "tmux 3.5a", "tmux 4.0"] {
+            check(&Findings { tmux: Ok(text.to_owned()), ..healthy() }, "tmux", CheckState::Ok);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_fails_and_a_filling_one_is_warned_about() {
+        let disk = |mib: u64| Findings { disk_free_bytes: Some(mib << 20), ..healthy() };
+        check(&disk(100), "disk", CheckState::Failed);
+        check(&disk(256), "disk", CheckState::Warning);
+        check(&disk(5 * 1024), "disk", CheckState::Ok);
+    }
+}

@@ -1,0 +1,254 @@
+//! Failures of requests: one shape, and the one table from what an error asks of its reader to how
+//! it is sent.
+
+use ao_api::error::{self as code, ErrorBody, ErrorEnvelope, ErrorKind as WireKind};
+use ao_core::ids::InvalidId;
+use ao_core::ports::{ErrorKind, RuntimeError, StoreError, WorkspaceError};
+use ao_engine::{ObserveError, SendError, SessionError, SpawnError};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// A request that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault(ErrorBody);
+
+impl Fault {
+    /// A failure with the kind that the core gives it.
+    pub(crate) fn new(code: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(ErrorBody {
+            code: code.to_owned(),
+            kind: wire_kind(code, kind),
+            message: message.into(),
+            hint: hint_of(code).map(str::to_owned),
+        })
+    }
+
+    /// The same failure with what to do about it.
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// A malformed request.
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new("MALFORMED", ErrorKind::User, message)
+    }
+
+    /// No such session.
+    pub(crate) fn session_unknown(what: &str) -> Self {
+        Self::new(
+            code::SESSION_UNKNOWN,
+            ErrorKind::NotFound,
+            format!("there is no session `{what}`"),
+        )
+    }
+
+    /// No such project.
+    pub(crate) fn project_unknown(what: &str) -> Self {
+        Self::new(
+            code::PROJECT_UNKNOWN,
+            ErrorKind::NotFound,
+            format!("there is no project `{what}`"),
+        )
+    }
+
+    /// The daemon ends.
+    pub(crate) fn stopping() -> Self {
+        Self::new("STOPPING", ErrorKind::Unavailable, "the daemon is about to end")
+    }
+
+    /// The daemon is not ready.
+    pub(crate) fn starting() -> Self {
+        Self::new(code::STARTING, ErrorKind::Unavailable, "the daemon starts and is not ready yet")
+    }
+
+    /// A fault of this program.
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
+        Self::new("BUG", ErrorKind::Bug, message)
+    }
+
+    /// What is sent.
+    pub(crate) fn into_body(self) -> ErrorBody {
+        self.0
+    }
+}
+
+/// What was asked is well formed, and cannot be done as things are.
+const FAILED_CODES: &[&str] =
+    &["AGENT_MISSING", "GIT_MISSING", "NOT_A_REPO", "TMUX_MISSING", "UNBORN"];
+
+fn wire_kind(code: &str, kind: ErrorKind) -> WireKind {
+    match kind {
+        ErrorKind::User if FAILED_CODES.contains(&code) => WireKind::Failed,
+        ErrorKind::User => WireKind::User,
+        ErrorKind::NotFound => WireKind::NotFound,
+        ErrorKind::Conflict => WireKind::Conflict,
+        ErrorKind::Unavailable => WireKind::Unavailable,
+        ErrorKind::Bug => WireKind::Bug,
+    }
+}
+
+/// What to do about a failure, by its code.
+fn hint_of(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AGENT_MISSING" => "install it, or put it on the PATH of the shell that runs `ao spawn`",
+        "AGENT_UNKNOWN" => "`[agents.NAME]` in the configuration names a program to launch",
+        "BASE_MISSING" => "fetch it first, or name another one with `--base`",
+        "BRANCH_INVALID" => "`git check-ref-format --branch NAME` tells what git takes",
+        "BRANCH_TAKEN" => "name another one with `--branch`",
+        "GIT_MISSING" => "install git, for instance with `apt-get install git`",
+        "NOT_A_REPO" => "`git init` makes one",
+        "PROJECT_EXISTS" => "`ao project ls` shows them; `--id` gives it another id",
+        "PROJECT_LIVE" => "`ao kill --all --project ID` ends its sessions",
+        "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
+        "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",
+        code::PROJECT_UNKNOWN => "`ao project ls` shows them; `ao project add` registers one",
+        code::SESSION_UNKNOWN => "`ao ls --all` shows them",
+        code::SESSION_AMBIGUOUS => "write more of it, or the whole id",
+        code::STARTING => "try again in a moment; `ao status` tells when it is ready",
+        code::UNKNOWN_ROUTE => "`ao stop`, then `ao start` restarts the daemon as this version",
+        _ => return None,
+    })
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if self.0.kind == WireKind::Bug {
+            tracing::error!(code = %self.0.code, message = %self.0.message, "A request met a bug.");
+        }
+        (status, Json(ErrorEnvelope { error: self.0 })).into_response()
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Conflict { .. } => "CONFLICT",
+            StoreError::Exists { .. } => "EXISTS",
+            StoreError::KeyTaken { .. } => "KEY_TAKEN",
+            StoreError::FactSeen { .. } => "FACT_SEEN",
+            StoreError::NotFound { .. } => "NOT_FOUND",
+            StoreError::Corrupt { .. } => "STORE_CORRUPT",
+            StoreError::Unavailable { .. } => "STORE_UNAVAILABLE",
+        };
+        Self::new(code, error.kind(), error.to_string())
+    }
+}
+
+impl From<WorkspaceError> for Fault {
+    fn from(error: WorkspaceError) -> Self {
+        Self::new(error.code(), error.kind(), error.to_string())
+    }
+}
+
+impl From<RuntimeError> for Fault {
+    fn from(error: RuntimeError) -> Self {
+        let code = match &error {
+            RuntimeError::Missing { .. } => "TMUX_MISSING",
+            RuntimeError::Taken { .. } => "RUNTIME_TAKEN",
+            RuntimeError::Stranger { .. } => "RUNTIME_STRANGER",
+            RuntimeError::Gone { .. } => "RUNTIME_GONE",
+            RuntimeError::Unavailable { .. } => "RUNTIME_UNAVAILABLE",
+            RuntimeError::Refused { .. } => "RUNTIME_REFUSED",
+        };
+        Self::new(code, error.kind(), error.to_string())
+    }
+}
+
+impl From<SessionError> for Fault {
+    fn from(error: SessionError) -> Self {
+        let kind = error.kind();
+        let code = match error {
+            SessionError::NoSession { ref session } => {
+                return Self::session_unknown(session.as_str());
+            }
+            SessionError::Runtime(error) => return error.into(),
+            SessionError::Workspace(error) => return error.into(),
+            SessionError::Store(error) => return error.into(),
+            SessionError::NoTerminal { .. } => "NO_TERMINAL",
+            SessionError::NoProject { .. } => code::PROJECT_UNKNOWN,
+            SessionError::NotEnded { .. } => "SESSION_LIVE",
+            SessionError::Screens(_) => "SCREEN_UNREADABLE",
+        };
+        Self::new(code, kind, error.to_string())
+    }
+}
+
+impl From<SpawnError> for Fault {
+    fn from(error: SpawnError) -> Self {
+        match error {
+            SpawnError::NoAgent { .. } => {
+                Self::new("AGENT_UNKNOWN", error.kind(), error.to_string())
+            }
+            SpawnError::Workspace(error) => error.into(),
+            SpawnError::Runtime(error) => error.into(),
+            SpawnError::Store(error) => error.into(),
+            SpawnError::Agent(_) | SpawnError::Launches(_) => {
+                Self::new(error.code(), error.kind(), error.to_string())
+            }
+        }
+    }
+}
+
+impl From<SendError> for Fault {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NoSession { session } => Self::session_unknown(session.as_str()),
+            SendError::Store(error) => error.into(),
+            SendError::Ended { .. } | SendError::Empty | SendError::TooLarge { .. } => {
+                Self::new(error.code(), error.kind(), error.to_string())
+            }
+        }
+    }
+}
+
+impl From<ObserveError> for Fault {
+    fn from(error: ObserveError) -> Self {
+        match error {
+            ObserveError::NoSession { session } => Self::session_unknown(session.as_str()),
+            ObserveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<InvalidId> for Fault {
+    fn from(error: InvalidId) -> Self {
+        Self::new("INVALID_ID", ErrorKind::User, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fault: &Fault, expect: &str) {
+        let body = fault.clone().into_body();
+        assert_eq!(format!("{} {}", body.kind.http_status(), body.code), expect);
+    }
+
+    #[test]
+    fn every_kind_has_its_status() {
+        check(&Fault::malformed("x"), "400 MALFORMED");
+        check(&Fault::session_unknown("x"), "404 SESSION_UNKNOWN");
+        check(&Fault::new("EXISTS", ErrorKind::Conflict, "x"), "409 EXISTS");
+        check(&Fault::starting(), "503 STARTING");
+        check(&Fault::bug("x"), "500 BUG");
+    }
+
+    #[test]
+    fn what_preflight_finds_missing_is_no_usage_error() {
+        let path = std::path::PathBuf::from("/x");
+        check(&WorkspaceError::NotARepo { path: path.clone() }.into(), "422 NOT_A_REPO");
+        check(&WorkspaceError::Unborn { path }.into(), "422 UNBORN");
+        check(&RuntimeError::Missing { program: "tmux".to_owned() }.into(), "422 TMUX_MISSING");
+        check(
+            &WorkspaceError::BranchInvalid { branch: "..".to_owned() }.into(),
+            "400 BRANCH_INVALID",
+        );
+    }
+}

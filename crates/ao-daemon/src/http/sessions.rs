@@ -1,0 +1,127 @@
+//! Sessions: read, named, explained, ended.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ao_api::explain::Explain;
+use ao_api::kill::{KillRequest, KillResponse};
+use ao_api::session::{
+    RenameRequest, ResolveQuery, Resolved, Session as WireSession, SessionsQuery,
+};
+use ao_core::ids::{ProjectId, SessionId};
+use ao_core::ports::{RemovalMode, SessionFilter};
+use ao_core::session::Session;
+use axum::Json;
+use axum::extract::State;
+
+use super::extract::{Asked, Body, Id};
+use crate::app::App;
+use crate::fault::Fault;
+use crate::resolve;
+use crate::wire;
+
+/// Journal entries that an explanation looks back on: many times more than the rules remember.
+const JOURNAL_MAX: usize = 200;
+
+/// Messages that an explanation looks through; only unfinished ones are shown.
+const MESSAGES_MAX: usize = 100;
+
+/// Longest name of a session: it has to fit into a table.
+const NAME_CHARS_MAX: usize = 60;
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Asked(asked): Asked<SessionsQuery>,
+) -> Result<Json<Vec<WireSession>>, Fault> {
+    let project = match asked.project.as_deref() {
+        Some(id) => Some(app.project(&ProjectId::parse(id)?).await?.id),
+        None => None,
+    };
+    let filter = SessionFilter { project, with_terminal: asked.all };
+    let sessions = app.ports.sessions.list(&filter).await?;
+    let manager = &app.engine.sessions;
+    let diffs = app.diffs.of(&sessions, manager, app.ports.clock.as_ref()).await;
+    let on_wire = sessions.iter().map(|it| wire::session(it, diffs.get(&it.record.id).copied()));
+    Ok(Json(on_wire.collect()))
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Id(id): Id<SessionId>,
+) -> Result<Json<WireSession>, Fault> {
+    Ok(Json(on_wire(&app, &read(&app, &id).await?).await))
+}
+
+pub(crate) async fn resolve(
+    State(app): State<Arc<App>>,
+    Asked(asked): Asked<ResolveQuery>,
+) -> Result<Json<Resolved>, Fault> {
+    let filter = SessionFilter { project: None, with_terminal: true };
+    let sessions = app.ports.sessions.list(&filter).await?;
+    let session = match (asked.q.as_deref(), asked.cwd.as_deref()) {
+        (Some(text), _) => resolve::by_text(&sessions, text)?,
+        (None, Some(cwd)) => resolve::by_directory(&sessions, Path::new(cwd))?,
+        (None, None) => return Err(Fault::malformed("neither `q` nor `cwd` was given")),
+    };
+    Ok(Json(Resolved { session: session.to_string() }))
+}
+
+pub(crate) async fn rename(
+    State(app): State<Arc<App>>,
+    Id(id): Id<SessionId>,
+    Body(asked): Body<RenameRequest>,
+) -> Result<Json<WireSession>, Fault> {
+    let name = checked_name(&asked.name)?;
+    app.engine.sessions.rename(&id, name).await?;
+    show(State(app), Id(id)).await
+}
+
+pub(crate) async fn kill(
+    State(app): State<Arc<App>>,
+    Id(id): Id<SessionId>,
+    Body(asked): Body<KillRequest>,
+) -> Result<Json<KillResponse>, Fault> {
+    let mode = if asked.discard { RemovalMode::Discard } else { RemovalMode::Careful };
+    let manager = app.engine.sessions.clone();
+    let work = async move { Ok(manager.kill(&id, mode).await?) };
+    let report = app.finish("kill", work).await?;
+    Ok(Json(wire::kill(&report)))
+}
+
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    Id(id): Id<SessionId>,
+) -> Result<Json<Explain>, Fault> {
+    let session = read(&app, &id).await?;
+    let journal = app.ports.sessions.journal(&id, JOURNAL_MAX).await?;
+    let deadlines = app.ports.deadlines.deadlines_of(&id).await?;
+    let messages = app.ports.messages.messages_of(&id, MESSAGES_MAX).await?;
+    let policy = app.config.policy(&session.record.project);
+    let explained = ao_core::explain::explain(&session, &journal, &policy, &app.ports.clock.now());
+    Ok(Json(wire::explain(&session, explained, &deadlines, &messages)))
+}
+
+/// Reads a session.
+pub(crate) async fn read(app: &App, id: &SessionId) -> Result<Session, Fault> {
+    let session = app.ports.sessions.get(id).await?;
+    session.ok_or_else(|| Fault::session_unknown(id.as_str()))
+}
+
+/// A session on the wire, with what it changed.
+pub(crate) async fn on_wire(app: &App, session: &Session) -> WireSession {
+    let (manager, clock) = (&app.engine.sessions, app.ports.clock.as_ref());
+    let diffs = app.diffs.of(std::slice::from_ref(session), manager, clock).await;
+    wire::session(session, diffs.get(&session.record.id).copied())
+}
+
+/// A name for people; none when it is empty.
+pub(crate) fn checked_name(name: &str) -> Result<Option<String>, Fault> {
+    let name = name.trim();
+    if name.chars().any(char::is_control) {
+        return Err(Fault::malformed("a name is one line of printable characters"));
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        return Err(Fault::malformed(format!("a name has at most {NAME_CHARS_MAX} characters")));
+    }
+    Ok(Some(name).filter(|name| !name.is_empty()).map(str::to_owned))
+}

@@ -1,0 +1,176 @@
+//! Sessions over the socket: started, found, waited for, explained, ended.
+
+use ao_api::Client;
+use ao_api::error::ErrorKind;
+use ao_api::kill::{KillRequest, WorkspaceOutcome};
+use ao_api::session::{RenameRequest, ResolveQuery, SessionsQuery, WaitOutcome, WaitQuery};
+use ao_api::signal::{ReportState, SIGNAL_VERSION, Signal, SignalRequest, Stamp};
+use ao_api::spawn::SpawnRequest;
+use ao_core::ports::Clock as _;
+
+use crate::harness::{Home, add_app, spawn, spawn_request};
+
+async fn refused(client: &Client, request: &SpawnRequest) -> String {
+    let body = client.spawn(request).await.unwrap_err().body();
+    assert!(!body.message.is_empty() && !body.message.ends_with('.'), "{body:?}");
+    format!("{} {}", body.kind.http_status(), body.code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_started_shown_and_ended() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let session = spawn(&client).await;
+    assert_eq!(session.id, "app-1");
+    assert!(session.handle.is_some() && session.launch_id.is_some());
+    let listed = client.sessions(&SessionsQuery::default()).await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["app-1"]);
+
+    let killed = client.kill("app-1", &KillRequest::default()).await.unwrap();
+    assert_eq!(killed.workspace, WorkspaceOutcome::Removed);
+    assert_eq!(client.kill("app-1", &KillRequest::default()).await.unwrap(), killed);
+    let ended = client.session("app-1").await.unwrap();
+    assert_eq!(ended.status, "killed");
+    assert!(client.sessions(&SessionsQuery::default()).await.unwrap().is_empty());
+    let all = SessionsQuery { project: None, all: true };
+    assert_eq!(client.sessions(&all).await.unwrap().len(), 1);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_started_is_refused_with_its_code() {
+    let home = Home::new();
+    home.workspace.add_unborn_repo("/repos/fresh");
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let ask = |edit: fn(&mut SpawnRequest)| {
+        let mut request = spawn_request();
+        edit(&mut request);
+        request
+    };
+    let check = async |edit: fn(&mut SpawnRequest), expect: &str| {
+        assert_eq!(refused(&client, &ask(edit)).await, expect);
+    };
+    check(|it| it.project = Some("none".to_owned()), "404 PROJECT_UNKNOWN").await;
+    check(|it| it.project = Some("../x".to_owned()), "400 INVALID_ID").await;
+    check(|it| it.project = None, "422 NOT_A_REPO").await;
+    check(|it| it.agent = Some("nobody".to_owned()), "404 AGENT_UNKNOWN").await;
+    check(|it| it.agent = None, "400 AGENT_UNKNOWN").await;
+    check(|it| it.base = Some("nowhere".to_owned()), "404 BASE_MISSING").await;
+    check(|it| it.branch = Some("a..b".to_owned()), "400 BRANCH_INVALID").await;
+    check(|it| it.name = Some("two\nlines".to_owned()), "400 MALFORMED").await;
+    check(|it| drop(it.env.insert("=".to_owned(), String::new())), "400 ENV_INVALID").await;
+    assert!(client.sessions(&SessionsQuery { project: None, all: true }).await.unwrap().is_empty());
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_makes_one_session() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let request = SpawnRequest { idempotency_key: Some("k".to_owned()), ..spawn_request() };
+    let first = client.spawn(&request).await.unwrap().id;
+    assert_eq!(client.spawn(&request).await.unwrap().id, first);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_found_by_id_name_prefix_and_directory() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let (first, second) = (spawn(&client).await, spawn(&client).await);
+    let name = RenameRequest { name: "fix login".to_owned() };
+    assert_eq!(client.rename("app-2", &name).await.unwrap().name.as_deref(), Some("fix login"));
+    let find = async |q: Option<&str>, cwd: Option<String>| {
+        let query = ResolveQuery { q: q.map(str::to_owned), cwd };
+        match client.resolve(&query).await {
+            Ok(found) => found.session,
+            Err(error) => error.body().code,
+        }
+    };
+    assert_eq!(find(Some("app-1"), None).await, "app-1");
+    assert_eq!(find(Some("fix login"), None).await, "app-2");
+    assert_eq!(find(Some("app"), None).await, "SESSION_AMBIGUOUS");
+    assert_eq!(find(Some("nothing"), None).await, "SESSION_UNKNOWN");
+    assert_eq!(find(Some(""), None).await, "MALFORMED");
+    let inside = format!("{}/src", second.workspace_path);
+    assert_eq!(find(None, Some(inside)).await, "app-2");
+    assert_eq!(find(None, Some("/".to_owned())).await, "SESSION_UNKNOWN");
+    client.kill(&first.id, &KillRequest::default()).await.unwrap();
+    assert_eq!(find(Some("app"), None).await, "app-2", "running sessions go before ended ones");
+    daemon.end().await;
+}
+
+fn report(home: &Home, id: &str, launch: Option<String>, state: ReportState) -> SignalRequest {
+    let now = home.clock.now();
+    SignalRequest {
+        version: SIGNAL_VERSION,
+        id: id.to_owned(),
+        launch_id: launch,
+        at: Stamp {
+            wall_ms: now.wall.as_millis(),
+            boot_id: now.boot.to_string(),
+            since_boot_ns: u64::try_from(now.since_boot.as_nanos()).unwrap(),
+            awake_ns: u64::try_from(now.awake.as_nanos()).unwrap(),
+        },
+        signal: Signal::Report { state, message: Some("which database?".to_owned()) },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_taken_in_once_and_ends_a_wait() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let session = spawn(&client).await;
+    let waiting = {
+        let client = client.clone();
+        let query = WaitQuery { status: Some("needs_input".to_owned()), ..WaitQuery::default() };
+        tokio::runtime::Handle::current().spawn(async move { client.wait("app-1", &query).await })
+    };
+    let asked = report(&home, "f1", session.launch_id, ReportState::WaitingInput);
+    assert!(client.signal("app-1", &asked).await.unwrap().taken);
+    assert!(!client.signal("app-1", &asked).await.unwrap().taken, "the same again");
+    let other = report(&home, "f2", Some("another".to_owned()), ReportState::Active);
+    assert!(!client.signal("app-1", &other).await.unwrap().taken, "of another launch");
+    let waited = waiting.await.unwrap().unwrap();
+    assert_eq!(waited.outcome, WaitOutcome::Reached);
+    assert_eq!(waited.session.activity.as_deref(), Some("waiting_input"));
+    let explained = client.explain("app-1").await.unwrap();
+    assert_eq!(explained.status, "needs_input");
+    assert!(!explained.facts.is_empty() && !explained.would_change.is_empty(), "{explained:?}");
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_cannot_be_met_any_more_is_over_and_one_without_a_question_is_malformed() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    spawn(&client).await;
+    let query = |status: &str| WaitQuery {
+        status: Some(status.to_owned()),
+        left_phase: None,
+        timeout_ms: Some(10),
+    };
+    let waited = client.wait("app-1", &query("mergeable")).await.unwrap();
+    assert_eq!(waited.outcome, WaitOutcome::TimedOut);
+    client.kill("app-1", &KillRequest::default()).await.unwrap();
+    let waited = client.wait("app-1", &query("mergeable")).await.unwrap();
+    assert_eq!(waited.outcome, WaitOutcome::Over);
+    let refusal = client.wait("app-1", &query("happy")).await.unwrap_err().body();
+    assert_eq!(refusal.kind, ErrorKind::User);
+    assert!(refusal.hint.unwrap().contains("mergeable"));
+    let refusal = client.wait("app-1", &WaitQuery::default()).await.unwrap_err().body();
+    assert_eq!(refusal.kind, ErrorKind::User);
+    daemon.end().await;
+}
