@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a valid {kind}: {because}")]
+#[error("`{}` is not a valid {kind}: {because}", shown(text))]
 pub struct InvalidId {
     /// What it was meant to be.
     pub kind: &'static str,
@@ -16,6 +16,14 @@ pub struct InvalidId {
     pub text: String,
     /// The rule that it breaks.
     pub because: &'static str,
+}
+
+/// Longest part of a rejected text that is shown: enough to recognise a typing error.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// A rejected text on one line: it may hold anything, and be of any length.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
 /// Longest id in bytes: a session id has to fit, twice, into a file name of 255 bytes.
@@ -288,6 +296,12 @@ mod tests {
         assert_eq!(large.as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert!(small < large);
         assert_eq!(LaunchId::parse(large.as_str()).unwrap(), LaunchId::from(large));
+    }
+
+    #[test]
+    fn a_rejected_text_is_told_on_one_short_line() {
+        let error = SessionId::parse(&"a\n".repeat(1_000)).unwrap_err().to_string();
+        assert!(!error.contains('\n') && error.chars().count() < 200, "{error}");
     }
 
     #[test]
