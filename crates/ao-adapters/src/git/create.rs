@@ -143,7 +143,8 @@ async fn bring_home(
     mut site: Site,
 ) -> Result<Site, WorkspaceError> {
     let home = resolved(&request.path);
-    if Entry::around(&site.worktree.path, &request.session).is_none() {
+    let entry = Entry::around(&site.worktree.path, &request.session);
+    if entry.is_none() || site.worktree.path == home {
         return Ok(site);
     }
     if is_occupied(&home) {

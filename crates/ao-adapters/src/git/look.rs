@@ -43,6 +43,11 @@ pub(super) enum Submodules {
 }
 
 impl Submodules {
+    /// In a worktree that was moved, submodules no longer find their repositories.
+    pub(super) const fn of_moved(has_submodules: bool) -> Self {
+        if has_submodules { Self::PassedOver } else { Self::Included }
+    }
+
     pub(super) const fn option(self) -> &'static str {
         match self {
             Self::Included => "--ignore-submodules=none",

@@ -15,8 +15,19 @@ use super::run::{Git, Pace, split_z};
 use super::scratch::ScratchIndex;
 
 /// Heads that an operation in progress leaves in git's directory of a worktree.
-const OPERATION_HEADS: &[&str] =
-    &["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD", "AUTO_MERGE"];
+/// An autostash is uncommitted work that only such a file still names.
+const OPERATION_HEADS: &[&str] = &[
+    "MERGE_HEAD",
+    "MERGE_AUTOSTASH",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "REBASE_HEAD",
+    "ORIG_HEAD",
+    "rebase-merge/autostash",
+    "rebase-merge/orig-head",
+    "rebase-apply/autostash",
+    "rebase-apply/orig-head",
+];
 
 /// What happens to a session's branch along with its worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +50,27 @@ pub(super) struct Snapshot {
 /// reaches.
 pub(super) async fn lost_commits(
     repo: &Repo,
-    admin: &Path,
+    admin: Option<&Path>,
     branch: &BranchName,
     plan: BranchPlan,
 ) -> Result<Vec<Sha>, WorkspaceError> {
+    let mut names = match admin {
+        Some(admin) => known_to_worktree(admin).await?,
+        None => BTreeSet::new(),
+    };
+    if plan == BranchPlan::Goes {
+        names.extend(history(repo.look(), &format!("refs/heads/{branch}")).await?);
+    }
+    let commits = only_commits(repo, &names).await?;
+    let reflogs: &[&str] = match plan {
+        BranchPlan::Stays => &["--reflog"],
+        BranchPlan::Goes => &[],
+    };
+    unreached(repo, &commits, reflogs).await
+}
+
+/// Everything that git keeps about a worktree and about nothing else.
+async fn known_to_worktree(admin: &Path) -> Result<BTreeSet<String>, WorkspaceError> {
     let mut names = BTreeSet::new();
     let here = || Git::in_admin(admin, Pace::Look);
     let at_head = here().args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line().await?;
@@ -57,15 +85,7 @@ pub(super) async fn lost_commits(
     }
     let own = ["for-each-ref", "--format=%(objectname)", "refs/worktree/", "refs/bisect/"];
     names.extend(here().args(own).text().await?.lines().map(str::to_owned));
-    if plan == BranchPlan::Goes {
-        names.extend(history(repo.look(), &format!("refs/heads/{branch}")).await?);
-    }
-    let commits = only_commits(repo, &names).await?;
-    let reflogs: &[&str] = match plan {
-        BranchPlan::Stays => &["--reflog"],
-        BranchPlan::Goes => &[],
-    };
-    unreached(repo, &commits, reflogs).await
+    Ok(names)
 }
 
 /// The values that a ref had, by its reflog.

@@ -8,8 +8,9 @@
 //! A link at the worktree's path is not followed. A death at any point leaves either the worktree
 //! or a trash entry that the next call goes on with; the files are in one of the two.
 //!
-//! *Caveats*: whoever writes into the worktree after the second look writes into the trash. The
-//! engine ends the processes of a session before it comes here.
+//! *Caveats*: whoever writes into the worktree after the second look writes into the trash, where
+//! files that are younger than that look keep their entry. The engine ends the processes of a
+//! session before it comes here.
 
 use std::path::Path;
 
@@ -39,8 +40,15 @@ struct Removing<'a> {
 
 /// What the removal of a worktree came to.
 enum Outcome {
-    Gone { preserved: Option<RefName> },
+    Gone(Gone),
     Kept(String),
+}
+
+/// A worktree that is not there any more.
+struct Gone {
+    preserved: Option<RefName>,
+    /// The tip at which the branch may be deleted: what only it remembered is preserved.
+    doomed: Option<Sha>,
 }
 
 pub(super) async fn destroy(
@@ -52,19 +60,26 @@ pub(super) async fn destroy(
         return Ok(repository_missing(request));
     };
     let _turn = git.locks.turn(&repo.common).await?;
-    let removing = Removing { git, repo: &repo, request, mode };
-    let preserved = match removing.worktree().await? {
-        Outcome::Gone { preserved } => preserved,
-        Outcome::Kept(because) => return Ok(Removal::Kept { because }),
-    };
-    let is_branch_deleted = match doomed_branch(&repo, request).await? {
-        Some(tip) => {
-            delete_branch(&repo, request, &tip).await?;
-            true
-        }
-        None => false,
-    };
-    Ok(Removal::Removed { is_branch_deleted, preserved })
+    match (Removing { git, repo: &repo, request, mode }).worktree().await? {
+        Outcome::Gone(gone) => finish(&repo, request, gone).await,
+        Outcome::Kept(because) => Ok(Removal::Kept { because }),
+    }
+}
+
+/// Deletes the branch if what was found out about it still holds.
+async fn finish(
+    repo: &Repo,
+    request: &CreateWorkspace,
+    gone: Gone,
+) -> Result<Removal, WorkspaceError> {
+    let mut is_branch_deleted = false;
+    if let Some(tip) = &gone.doomed
+        && doomed_branch(repo, request).await?.as_ref() == Some(tip)
+    {
+        delete_branch(repo, request, tip).await?;
+        is_branch_deleted = true;
+    }
+    Ok(Removal::Removed { is_branch_deleted, preserved: gone.preserved })
 }
 
 pub(super) async fn undo_create(
@@ -80,7 +95,6 @@ pub(super) async fn undo_create(
     let path = resolved(&request.path);
     let sites = repo.sites().await?;
     let site = sites.iter().find(|site| is_of(site, request, &path));
-    let mut preserved = None;
     if let Some(site) = site {
         if !pre_image.is_recorded {
             return kept("what stood there before is not known");
@@ -91,18 +105,18 @@ pub(super) async fn undo_create(
         if !site.is_half_made() && has_new_commits(&repo, request, pre_image, site).await? {
             return kept("it has new commits");
         }
-        let mode = RemovalMode::Careful;
-        match (Removing { git, repo: &repo, request, mode }).worktree().await? {
-            Outcome::Gone { preserved: found } => preserved = found,
-            Outcome::Kept(because) => return Ok(Removal::Kept { because }),
-        }
+    } else if is_occupied(&path) {
+        return Ok(Removal::Removed { is_branch_deleted: false, preserved: None });
     }
-    let may_delete = pre_image.is_recorded && pre_image.branch_at.is_none();
-    let doomed = if may_delete { doomed_branch(&repo, request).await? } else { None };
-    if let Some(tip) = &doomed {
-        delete_branch(&repo, request, tip).await?;
+    let mode = RemovalMode::Careful;
+    let mut gone = match (Removing { git, repo: &repo, request, mode }).worktree().await? {
+        Outcome::Gone(gone) => gone,
+        Outcome::Kept(because) => return Ok(Removal::Kept { because }),
+    };
+    if !pre_image.is_recorded || pre_image.branch_at.is_some() {
+        gone.doomed = None;
     }
-    Ok(Removal::Removed { is_branch_deleted: doomed.is_some(), preserved })
+    finish(&repo, request, gone).await
 }
 
 async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
@@ -142,18 +156,17 @@ impl Removing<'_> {
         let path = resolved(&self.request.path);
         let sites = self.repo.sites().await?;
         let Some(site) = sites.iter().find(|site| is_of(site, self.request, &path)) else {
-            return Ok(if is_occupied(&path) {
+            if is_occupied(&path) {
                 let path = path.display();
-                Outcome::Kept(format!(
-                    "`{path}` is not this session's worktree, so it is left alone"
-                ))
-            } else {
-                Outcome::Gone { preserved: None }
-            });
+                let because =
+                    format!("`{path}` is not this session's worktree, so it is left alone");
+                return Ok(Outcome::Kept(because));
+            }
+            return self.branch_alone().await;
         };
         if site.is_half_made() {
             set_aside(self.git, self.repo, self.request, site).await?;
-            return Ok(Outcome::Gone { preserved: None });
+            return self.branch_alone().await;
         }
         if let Some(reason) = &site.worktree.locked {
             let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
@@ -173,9 +186,16 @@ impl Removing<'_> {
         self.take_away(site).await
     }
 
+    /// There is no worktree; what only the branch remembers is preserved if the branch goes.
+    async fn branch_alone(&self) -> Result<Outcome, WorkspaceError> {
+        let (lost, doomed) = self.lost_commits(None).await?;
+        let preserved = preserve::keep(self.repo, &self.request.session, &lost).await?;
+        Ok(Outcome::Gone(Gone { preserved, doomed }))
+    }
+
     /// The directory is gone already: what git alone still knows is preserved, then dropped.
     async fn forget(&self, site: &Site) -> Result<Outcome, WorkspaceError> {
-        let mut lost = self.lost_commits(site).await?;
+        let (mut lost, doomed) = self.lost_commits(Some(site)).await?;
         let scratch = self.git.scratch();
         let session = &self.request.session;
         lost.extend(preserve::staged_without_files(&site.admin, session, &scratch).await?);
@@ -186,25 +206,33 @@ impl Removing<'_> {
             entry.take(&site.admin.join("modules"), "modules")?;
         }
         drop_registration(self.repo, &site.worktree.path, &[]).await?;
-        Ok(Outcome::Gone { preserved })
+        Ok(Outcome::Gone(Gone { preserved, doomed }))
     }
 
-    async fn lost_commits(&self, site: &Site) -> Result<Vec<Sha>, WorkspaceError> {
-        let plan = match doomed_branch(self.repo, self.request).await? {
-            Some(_tip) => BranchPlan::Goes,
-            None => BranchPlan::Stays,
-        };
-        preserve::lost_commits(self.repo, &site.admin, &self.request.branch, plan).await
+    /// The commits that nothing would reach any more, and the tip of the branch if it goes too.
+    async fn lost_commits(
+        &self,
+        site: Option<&Site>,
+    ) -> Result<(Vec<Sha>, Option<Sha>), WorkspaceError> {
+        let doomed = doomed_branch(self.repo, self.request).await?;
+        let plan = if doomed.is_some() { BranchPlan::Goes } else { BranchPlan::Stays };
+        let admin = site.map(|site| site.admin.as_path());
+        let branch = &self.request.branch;
+        Ok((preserve::lost_commits(self.repo, admin, branch, plan).await?, doomed))
     }
 
     async fn take_away(&self, site: &Site) -> Result<Outcome, WorkspaceError> {
-        let in_trash = Entry::around(&site.worktree.path, &self.request.session);
-        let plan = match self.plan(site).await? {
+        let home = resolved(&self.request.path);
+        let in_trash = Entry::around(&site.worktree.path, &self.request.session)
+            .filter(|_entry| site.worktree.path != home);
+        if let Some(entry) = &in_trash {
+            entry.begin_last_look()?;
+        }
+        let plan = match self.plan(site, in_trash.is_some()).await? {
             Ok(plan) => plan,
             Err(because) if in_trash.is_some() => {
                 // An earlier call died between the move and its second look.
-                let path = &site.worktree.path;
-                let stays = self.move_back(path, &resolved(&self.request.path), true).await?;
+                let stays = self.move_back(&site.worktree.path, &home, true).await?;
                 return Ok(Outcome::Kept(format!("{because}{stays}")));
             }
             Err(because) => return Ok(Outcome::Kept(because)),
@@ -222,16 +250,23 @@ impl Removing<'_> {
         entry.detach()?;
         drop_registration(self.repo, &entry.worktree(), &[]).await?;
         self.git.dispose(entry, plan.disposal);
-        Ok(Outcome::Gone { preserved: plan.preserved })
+        Ok(Outcome::Gone(plan.gone))
     }
 
     /// Looks, preserves what would be lost, and decides what becomes of the files; or says why the
     /// worktree has to stay.
-    async fn plan(&self, site: &Site) -> Result<Result<Plan, String>, WorkspaceError> {
+    async fn plan(
+        &self,
+        site: &Site,
+        is_moved: bool,
+    ) -> Result<Result<Plan, String>, WorkspaceError> {
         let eye = Eye::on(site).await?;
         let census = eye.census().await?;
         let scratch = self.git.scratch();
-        let mut changes = eye.changes(Submodules::Included).await?;
+        let has_modules = trash::has_modules(&site.admin);
+        let has_submodules = census.has_submodules || has_modules;
+        let submodules = Submodules::of_moved(is_moved && has_submodules);
+        let mut changes = eye.changes(submodules).await?;
         let hidden = eye.hidden_changes(&census, &scratch).await?;
         changes.paths.extend(hidden);
         if self.mode == RemovalMode::Careful
@@ -240,7 +275,7 @@ impl Removing<'_> {
             return Ok(Err(because));
         }
         let session = &self.request.session;
-        let mut lost = self.lost_commits(site).await?;
+        let (mut lost, doomed) = self.lost_commits(Some(site)).await?;
         let is_clean = changes.paths.is_empty() && operation(&site.admin).is_none();
         let snapshot = if is_clean {
             None
@@ -249,22 +284,16 @@ impl Removing<'_> {
         };
         lost.extend(snapshot.as_ref().map(|it| it.commit.clone()));
         let preserved = preserve::keep(self.repo, session, &lost).await?;
-        let has_modules = trash::has_modules(&site.admin);
-        let disposal = if changes.has_nested || census.has_submodules || has_modules {
+        let disposal = if changes.has_nested || has_submodules {
             // What such a directory holds beyond this repository is in no commit of it.
             Disposal::Keep
         } else {
             let top = self.repo.top().await?;
             trash::disposal(&eye, &top, &self.git.config.disposable).await?
         };
-        Ok(Ok(Plan {
-            head: eye.head().await?,
-            snapshot,
-            preserved,
-            disposal,
-            has_modules,
-            has_submodules: census.has_submodules || has_modules,
-        }))
+        let head = eye.head().await?;
+        let gone = Gone { preserved, doomed };
+        Ok(Ok(Plan { head, snapshot, gone, disposal, has_modules, has_submodules }))
     }
 
     /// Why a careful removal may not go on.
@@ -301,6 +330,7 @@ impl Removing<'_> {
         }
         let mut moved = site.clone();
         moved.worktree.path = entry.worktree();
+        entry.begin_last_look()?;
         let doubt = match self.second_look(&moved, plan).await {
             Ok(doubt) => doubt,
             Err(error) => Some(format!("it could not be looked at again: {error}")),
@@ -322,8 +352,7 @@ impl Removing<'_> {
             return Ok(Some("its head moved while it was being removed".to_owned()));
         }
         // A moved submodule no longer finds its repository; its files stay in the trash anyway.
-        let submodules =
-            if plan.has_submodules { Submodules::PassedOver } else { Submodules::Included };
+        let submodules = Submodules::of_moved(plan.has_submodules);
         let changed = match &plan.snapshot {
             Some(snapshot) => preserve::changed_since(&eye, &snapshot.index, submodules).await?,
             None if operation(&site.admin).is_some() => vec!["an operation".to_owned()],
@@ -355,7 +384,7 @@ impl Removing<'_> {
 struct Plan {
     head: Option<Sha>,
     snapshot: Option<Snapshot>,
-    preserved: Option<RefName>,
+    gone: Gone,
     disposal: Disposal,
     has_modules: bool,
     has_submodules: bool,

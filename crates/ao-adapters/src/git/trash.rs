@@ -76,6 +76,16 @@ impl Entry {
         fs::rename(from, &to).map_err(|error| io_error(from, &error))
     }
 
+    /// Writes down when the last look at the files begins: what changes later was not seen.
+    pub(super) fn begin_last_look(&self) -> Result<(), WorkspaceError> {
+        let path = self.looked();
+        fs::write(&path, "").map_err(|error| io_error(&path, &error))
+    }
+
+    fn looked(&self) -> PathBuf {
+        self.dir.join("looked")
+    }
+
     /// Takes the worktree away from the place where git has it registered.
     pub(super) fn detach(&self) -> Result<(), WorkspaceError> {
         let worktree = self.worktree();
@@ -84,6 +94,9 @@ impl Entry {
 
     /// Gives the entry up again; one that holds anything stays.
     pub(super) fn give_up(self) {
+        if let Err(error) = fs::remove_file(self.looked()) {
+            tracing::debug!(path = %self.dir.display(), %error, "A trash entry was not looked at.");
+        }
         if let Err(error) = fs::remove_dir(&self.dir) {
             tracing::debug!(path = %self.dir.display(), %error, "A trash entry stays.");
         }
@@ -185,8 +198,13 @@ pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()>
     let files = entry.files();
     match disposal {
         Disposal::Keep => Ok(()),
+        Disposal::All if has_younger(&files, &entry.looked())? => {
+            tracing::warn!(path = %files.display(), "Files changed late, so they stay in the trash.");
+            Ok(())
+        }
         Disposal::All => {
             fs::remove_dir_all(&files)?;
+            fs::remove_file(entry.looked())?;
             // Submodules' own repositories may stand beside the files.
             if fs::read_dir(&entry.dir)?.next().is_none() {
                 fs::remove_dir(&entry.dir)
@@ -212,6 +230,27 @@ pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()>
             Ok(())
         }
     }
+}
+
+/// Whether anything below a directory changed when a file was written, or later. The directory
+/// itself was renamed since, and does not count.
+fn has_younger(dir: &Path, than: &Path) -> std::io::Result<bool> {
+    let time = |metadata: &fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
+    let looked_at = time(&than.metadata()?);
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
+        for entry in fs::read_dir(next)? {
+            let entry = entry?;
+            let metadata = entry.path().symlink_metadata()?;
+            if time(&metadata) >= looked_at {
+                return Ok(true);
+            }
+            if metadata.is_dir() {
+                dirs.push(entry.path());
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a directory of submodule repositories holds any.

@@ -425,6 +425,55 @@ async fn a_removal_that_died_on_its_way_is_finished_or_taken_back() {
 }
 
 #[tokio::test]
+async fn what_is_written_after_the_last_look_stays_in_the_trash() {
+    let bench = Bench::new();
+    let request = bench.made().await;
+    let removed = Removal::Removed { is_branch_deleted: true, preserved: None };
+    assert_eq!(careful(&bench, &request).await, removed);
+    let files = bench.trash().join("app-1.1/files");
+    bench.write(&files, "README.md", "HELLO\n").await;
+    bench.tasks.run().await;
+    assert_eq!(std::fs::read_to_string(files.join("README.md")).unwrap(), "HELLO\n");
+}
+
+#[tokio::test]
+async fn what_only_the_branch_remembers_is_preserved_after_its_worktree_went_by_hand() {
+    let bench = Bench::new();
+    let request = bench.made().await;
+    bench.write(&request.path, "work.txt", "work\n").await;
+    bench.commit(&request.path).await;
+    let lost = git_ok(&request.path, &["rev-parse", "HEAD"]).await;
+    git_ok(&request.path, &["reset", "--quiet", "--hard", "HEAD~1"]).await;
+    let path = request.path.display().to_string();
+    git_ok(&request.repo, &["worktree", "remove", &path]).await;
+    let removal = careful(&bench, &request).await;
+    assert_eq!(preserved(&removal).as_deref(), Some(PRESERVED));
+    assert_eq!(git_ok(&request.repo, &["rev-parse", PRESERVED]).await, lost);
+    assert_eq!(bench.branches(&request.repo).await, ["main"]);
+}
+
+#[tokio::test]
+async fn an_autostash_outlives_the_rebase_that_made_it() {
+    let bench = Bench::new();
+    let request = bench.made().await;
+    let (repo, path) = (&request.repo, &request.path);
+    for (dir, text) in [(repo, "theirs\n"), (path, "ours\n")] {
+        bench.write(dir, "both.txt", text).await;
+        bench.commit(dir).await;
+    }
+    bench.write(path, "README.md", "stashed\n").await;
+    assert!(!git(path, &["rebase", "--autostash", "main"]).await.status.success());
+    assert_kept(&careful(&bench, &request).await, "a rebase is in progress");
+    bench.git.destroy(&request, RemovalMode::Discard).await.unwrap();
+    let all = git_ok(repo, &["rev-list", PRESERVED, "--not", "--branches"]).await;
+    let mut texts = Vec::new();
+    for commit in all.lines() {
+        texts.push(show(repo, commit, "README.md").await);
+    }
+    assert!(texts.iter().any(|it| it == "stashed"), "{texts:?}");
+}
+
+#[tokio::test]
 async fn a_worktree_that_is_another_sessions_is_not_removed() {
     let bench = Bench::new();
     let request = bench.made().await;
