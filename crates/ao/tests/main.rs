@@ -1,0 +1,8 @@
+//! The binary itself: what it prints, what it exits with, and how its daemon starts and ends.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod daemon;
+mod env;
+mod programs;
+mod usage;
