@@ -1,6 +1,7 @@
 //! The command line as it is parsed: the commands, in the order in which help shows them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use ao_api::{ErrorBody, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -46,12 +47,11 @@ pub struct DaemonArgs {
     pub settings_on_stdin: bool,
 }
 
-/// What `ao launch-agent` was given; the daemon's side knows what it means.
+/// Becomes an agent.
 #[derive(Debug, Args)]
 pub struct LaunchAgentArgs {
-    /// As they stand.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub args: Vec<OsString>,
+    /// Where its launch files are.
+    pub dir: PathBuf,
 }
 
 /// The commands that ask the daemon.

@@ -64,10 +64,7 @@ fn settings(
     if args.settings_on_stdin {
         return scrub::settings_from(io::stdin()).map_err(|error| failed("the settings", &error));
     }
-    let mut again: Vec<OsString> = vec!["daemon".into()];
-    if args.detached {
-        again.push("--detached".into());
-    }
+    let again: Vec<OsString> = std::env::args_os().skip(1).collect();
     scrub::execute_clean(program, &again, std::env::vars_os())
         .map_err(|error| failed("with a clean environment", &error))?;
     Ok(BTreeMap::new())

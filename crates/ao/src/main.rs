@@ -1,15 +1,13 @@
 //! The binary: it hands each command to whoever runs it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use ao_api::config::{ConfigCheck, ConfigView};
-use ao_api::doctor::DoctorReport;
-use ao_api::home::Layout;
-use ao_api::{ErrorBody, ErrorKind};
-use ao_cli::{Command, Env, LaunchAgentArgs, Local, Settings};
+use ao_cli::api::ErrorBody;
+use ao_cli::api::config::{ConfigCheck, ConfigView};
+use ao_cli::api::doctor::DoctorReport;
+use ao_cli::api::home::Layout;
+use ao_cli::{Command, Env, Local, Settings, Value};
 use ao_daemon::{DaemonArgs, offline};
-use serde_json::Value;
 
 fn main() -> ExitCode {
     let invocation = match ao_cli::parse(std::env::args_os()) {
@@ -28,23 +26,12 @@ fn main() -> ExitCode {
                 Err(error) => ao_cli::report(&error, invocation.json),
             }
         }
-        Command::LaunchAgent(args) => launch_agent(&args),
+        Command::LaunchAgent(args) => {
+            // Becomes the agent, or has told why not; the exit code says so to the daemon.
+            let (_told, code) = ao_daemon::launch_agent(&args.dir);
+            ExitCode::from(code)
+        }
     }
-}
-
-/// Becomes the agent, or ends as the daemon expects of a launcher that could not.
-fn launch_agent(args: &LaunchAgentArgs) -> ExitCode {
-    if let [dir] = args.args.as_slice() {
-        let (_told, code) = ao_daemon::launch_agent(Path::new(dir));
-        return ExitCode::from(code);
-    }
-    let error = ErrorBody {
-        code: "USAGE".to_owned(),
-        kind: ErrorKind::User,
-        message: "`ao launch-agent` takes the directory of one launch".to_owned(),
-        hint: None,
-    };
-    ao_cli::report(&error, false)
 }
 
 /// What the daemon's half of this program answers without a daemon.

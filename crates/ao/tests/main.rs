@@ -1,6 +1,6 @@
 //! The binary itself: what it prints, what it exits with, and how its daemon starts and ends.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod daemon;
 mod env;
