@@ -189,7 +189,9 @@ impl Seeder {
         let launch_request = LaunchRequest {
             session: session.clone(),
             launch: launch.clone(),
-            directory: workspace.path.clone(),
+            // The worktree does not exist yet; a program named by a relative path is looked for
+            // where its copy will come from.
+            directory: workspace.repo.clone(),
             files_dir: self.ports.launches.dir(&launch),
             prompt: request.prompt.clone(),
             argv: request.argv.clone(),
