@@ -102,6 +102,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "NOT_A_REPO" => "`git init` makes one",
         "PROJECT_EXISTS" => "`ao project ls` shows them; `--id` gives it another id",
         "PROJECT_LIVE" => "`ao kill --all --project ID` ends its sessions",
+        "SESSION_ENDED" => "`ao spawn` starts a new one; `ao explain ID` says how it ended",
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
         "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",
         code::PROJECT_UNKNOWN => "`ao project ls` shows them; `ao project add` registers one",

@@ -1,8 +1,9 @@
 //! What no single crate can show about the program.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod documents;
 mod edges;
+mod end_to_end;
 mod hygiene;
 mod repository;

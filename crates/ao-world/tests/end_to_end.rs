@@ -1,0 +1,13 @@
+//! The real binary on real tmux, git and SQLite, each test in a home of its own.
+//!
+//! Agents are shell scripts: what is shown here holds for any program in a terminal.
+
+mod bad_input;
+mod crash;
+mod death;
+mod escalation;
+mod events;
+mod flow;
+mod kill;
+mod messages;
+mod world;

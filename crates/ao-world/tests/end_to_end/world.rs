@@ -1,0 +1,303 @@
+//! One home, one repository, one daemon; all of it ends with the value that holds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for anything that has no limit of its own: far beyond what a loaded machine needs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at a condition: well below what any test measures.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// So far apart that no pass explains what is seen within a test: only an event can.
+const REAPER_INTERVAL: &str = "600s";
+
+/// A home with a repository beside it.
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// How a refused command answered.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Its exit code.
+    pub(crate) exit: i32,
+    /// The stable name of what is wrong.
+    pub(crate) code: String,
+    /// The sentence.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: String,
+}
+
+impl World {
+    /// A home without a daemon, and the repository `hello` with one commit on `main`.
+    pub(crate) fn new() -> Self {
+        let world = Self { dir: tempfile::Builder::new().prefix("ao-world-").tempdir().unwrap() };
+        fs::create_dir(world.home()).unwrap();
+        world.repository("hello");
+        world
+    }
+
+    /// A home whose daemon runs and knows the repository as project `hello`.
+    pub(crate) fn started() -> Self {
+        let world = Self::new();
+        world.start();
+        world
+    }
+
+    fn start(&self) {
+        self.ok(&["start"]);
+        self.ok(&["project", "add", self.repo().to_str().unwrap(), "--id", "hello"]);
+    }
+
+    /// A directory for what a test needs beside home and repository.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The value of `AO_HOME`.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// The repository.
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.path("hello")
+    }
+
+    /// Makes a further repository with one commit.
+    pub(crate) fn repository(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        git(&path, &["init", "--quiet", "--initial-branch", "main"]);
+        git(&path, &["config", "user.name", "World"]);
+        git(&path, &["config", "user.email", "world@example.invalid"]);
+        fs::write(path.join("README.md"), "hello\n").unwrap();
+        git(&path, &["add", "."]);
+        git(&path, &["commit", "--quiet", "--message", "start"]);
+        path
+    }
+
+    /// The command line `ao ARGS` in this world, nothing else of this process's environment.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = program(env!("CARGO_BIN_EXE_ao-world-ao"));
+        let path = std::env::var_os("PATH").unwrap();
+        command.args(args).env_clear().env("PATH", path).env("LANG", "C.UTF-8");
+        command.env("HOME", self.path("")).env("AO_HOME", self.home());
+        command.env("AO_REAPER_INTERVAL", REAPER_INTERVAL);
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a shell script in this world's environment.
+    pub(crate) fn shell(&self, script: &str) -> Output {
+        let ao = self.command(&[]);
+        let mut command = program("sh");
+        command.args(["-c", script]).env_clear();
+        command.envs(ao.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.output().unwrap()
+    }
+
+    /// Runs `ao ARGS`.
+    pub(crate) fn ao(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs `ao ARGS`, which has to succeed, and returns its standard output.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        succeeded(args, &self.ao(args))
+    }
+
+    /// Runs `ao ARGS --json`, which has to succeed.
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let args: Vec<_> = args.iter().copied().chain(["--json"]).collect();
+        serde_json::from_str(&self.ok(&args)).unwrap()
+    }
+
+    /// Runs `ao ARGS --json`, which has to be refused in the documented way: one sentence, a hint,
+    /// nothing on standard output.
+    #[track_caller]
+    pub(crate) fn refused(&self, args: &[&str]) -> Refusal {
+        // What comes after `--` is the agent's.
+        let (ours, theirs) =
+            args.split_at(args.iter().position(|it| *it == "--").unwrap_or(args.len()));
+        let args: Vec<_> = ours.iter().chain(&["--json"]).chain(theirs).copied().collect();
+        refusal(&args, &self.ao(&args))
+    }
+
+    /// Starts a session whose agent is a shell script, and returns its id.
+    ///
+    /// The script finds the path of this world in `$1`.
+    #[track_caller]
+    pub(crate) fn spawn(&self, name: &str, script: &str) -> String {
+        let place = self.path("");
+        let args = ["spawn", "--project", "hello", "--name", name, "--agent", "command", "--"];
+        let command = ["bash", "-c", script, "bash", place.to_str().unwrap()];
+        let args: Vec<_> = args.iter().chain(&command).copied().collect();
+        self.ok(&args).trim().to_owned()
+    }
+
+    /// A session as `ao show` has it.
+    #[track_caller]
+    pub(crate) fn session(&self, id: &str) -> Value {
+        self.json(&["show", id])
+    }
+
+    /// Waits until a session has a status.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, id: &str, status: &str) -> Value {
+        let outcome = self.ao(&["wait", id, "--for", status, "--timeout", "25s"]);
+        let session = self.session(id);
+        assert!(outcome.status.success(), "not {status}: {session:#}");
+        assert_eq!(session["status"], status, "{session:#}");
+        session
+    }
+
+    /// The agent's process.
+    #[track_caller]
+    pub(crate) fn pid(&self, id: &str) -> Pid {
+        let session = self.session(id);
+        pid_of(&session["handle"]["pid"])
+    }
+
+    /// The daemon's process.
+    #[track_caller]
+    pub(crate) fn daemon_pid(&self) -> Pid {
+        pid_of(&self.json(&["status"])["pid"])
+    }
+
+    /// Kills the daemon as a crash would, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn crash(&self) {
+        let daemon = self.daemon_pid();
+        kill_process(daemon, Signal::KILL).unwrap();
+        wait_until("the daemon is gone", || !is_running(daemon));
+    }
+
+    /// The worktrees that git has registered, the repository's own included.
+    pub(crate) fn worktrees(&self) -> Vec<String> {
+        let listed = git(&self.repo(), &["worktree", "list", "--porcelain"]);
+        let paths = listed.lines().filter_map(|line| line.strip_prefix("worktree "));
+        paths.map(ToOwned::to_owned).collect()
+    }
+
+    /// Every process with this home in its environment: what we started, and what that started.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        let ours = format!("AO_HOME={}", self.home().display());
+        let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+            let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
+            environ.split(|byte| *byte == 0).any(|it| it == ours.as_bytes()).then_some(pid)
+        });
+        numbers.collect()
+    }
+}
+
+impl Drop for World {
+    /// Ends the agents and the daemon; a world that failed half-way is ended by force. Only
+    /// processes that carry this very home are signalled.
+    fn drop(&mut self) {
+        drop(self.command(&["stop", "--sessions"]).output());
+        for pid in self.processes() {
+            // One that ended meanwhile is as good.
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test talks to the program from outside")]
+fn program(name: &str) -> Command {
+    Command::new(name)
+}
+
+/// Runs tmux against the server of a session.
+pub(crate) fn tmux(session: &Value, args: &[&str]) -> Output {
+    let socket = session["handle"]["socket"].as_str().unwrap();
+    program("tmux").arg("-S").arg(socket).args(args).env_remove("TMUX").output().unwrap()
+}
+
+/// Runs git, which has to succeed.
+#[track_caller]
+pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
+    let mut command = program("git");
+    command.args(args).current_dir(directory);
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    succeeded(args, &command.output().unwrap())
+}
+
+/// The standard output of a command that has to have succeeded.
+#[track_caller]
+pub(crate) fn succeeded(args: &[&str], output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {}: {stderr}", output.status);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// How a command was refused.
+#[track_caller]
+pub(crate) fn refusal(args: &[&str], output: &Output) -> Refusal {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{args:?} succeeded: {stdout}");
+    assert_eq!(stdout, "", "{args:?}");
+    let body: Value =
+        serde_json::from_str(&stderr).unwrap_or_else(|_| panic!("{args:?}: {stderr}"));
+    let text = |key: &str| body["error"][key].as_str().unwrap_or_default().to_owned();
+    let refusal = Refusal {
+        exit: output.status.code().unwrap_or(-1),
+        code: text("code"),
+        message: text("message"),
+        hint: text("hint"),
+    };
+    assert!(!refusal.message.is_empty() && !refusal.message.contains('\n'), "{refusal:?}");
+    // Malformed input is told what is right; everything else, what to do about it.
+    let is_usage = refusal.exit == 2;
+    assert!(is_usage || !refusal.hint.is_empty(), "says nothing about what to do: {refusal:?}");
+    refusal
+}
+
+/// Waits for a condition. It holds the only sleep of these tests.
+#[track_caller]
+pub(crate) fn wait_until(claim: &str, mut holds: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a deadline on real tools is real time")]
+    let now = Instant::now;
+    let deadline = now() + PATIENCE;
+    while !holds() {
+        assert!(now() < deadline, "not within {PATIENCE:?}: {claim}");
+        #[expect(clippy::disallowed_methods, reason = "the one place where a test waits")]
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The number of a process in a JSON text.
+#[track_caller]
+pub(crate) fn pid_of(value: &Value) -> Pid {
+    let number = value.as_i64().unwrap_or_else(|| panic!("no process: {value}"));
+    Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
+}
+
+/// Whether a process runs; one that nobody has waited for yet does not.
+pub(crate) fn is_running(pid: Pid) -> bool {
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    let is_zombie =
+        state.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")));
+    !is_zombie && test_kill_process(pid).is_ok()
+}
+
+/// Reads a process number that an agent wrote.
+#[track_caller]
+pub(crate) fn pid_in(path: &Path) -> Pid {
+    let read = || fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'));
+    wait_until(&format!("{} is written", path.display()), || read().is_some());
+    Pid::from_raw(read().unwrap().trim().parse().unwrap()).unwrap()
+}
