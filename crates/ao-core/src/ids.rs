@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_rejected_text_is_told_on_one_short_line() {
-        let error = SessionId::parse(&"a\n".repeat(1_000)).unwrap_err().to_string();
+        let error = SessionId::parse("a\n".repeat(1_000)).unwrap_err().to_string();
         assert!(!error.contains('\n') && error.chars().count() < 200, "{error}");
     }
 
