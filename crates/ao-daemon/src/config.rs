@@ -144,6 +144,30 @@ impl Config {
         }
     }
 
+    /// Keys of the file that this version reads and does not act on yet.
+    pub fn without_effect(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let defaults = std::iter::once(("defaults".to_owned(), &self.file.defaults));
+        let projects = self.file.projects.iter().map(|(id, it)| (format!("projects.{id}"), it));
+        for (name, table) in defaults.chain(projects) {
+            let is_project = name != "defaults";
+            let given = [
+                ("link", table.link.is_some()),
+                ("copy", table.copy.is_some()),
+                ("post_create", table.post_create.is_some()),
+                ("keep_ignored", table.keep_ignored.is_some()),
+                ("disposable", is_project && table.disposable.is_some()),
+                ("sparse", table.sparse.is_some()),
+            ];
+            let given = given.into_iter().filter(|(_, is_given)| *is_given);
+            keys.extend(given.map(|(key, _)| format!("{name}.{key}")));
+        }
+        if self.file.capacity != CapacityTable::default() {
+            keys.push("capacity".to_owned());
+        }
+        keys
+    }
+
     /// Every value in force, the defaults included; variables of agents are named, not shown.
     pub fn in_force(&self) -> ConfigFile {
         let mut file = self.file.clone();

@@ -32,7 +32,8 @@ struct Findings {
     git: Result<String, String>,
     home: Result<PathBuf, HomeFault>,
     socket: Result<PathBuf, String>,
-    config: Result<Option<PathBuf>, ConfigError>,
+    /// The file, and the keys of it that this version does not act on.
+    config: Result<(Option<PathBuf>, Vec<String>), ConfigError>,
     /// Agents of the configuration, each with its program and whether that is on the PATH.
     agents: Vec<(String, String, bool)>,
     disk_free_bytes: Option<u64>,
@@ -50,7 +51,10 @@ pub(crate) async fn examine(layout: &Layout, config: &Result<Config, ConfigError
             Ok(()) => Ok(socket_path),
             Err(error) => Err(error.to_string()),
         },
-        config: config.as_ref().map(|config| config.path.clone()).map_err(Clone::clone),
+        config: config
+            .as_ref()
+            .map(|config| (config.path.clone(), config.without_effect()))
+            .map_err(Clone::clone),
         agents: config.as_ref().map(agents).unwrap_or_default(),
         disk_free_bytes: disk_free(layout.home()),
     })
@@ -164,10 +168,15 @@ fn of_home(found: &Result<PathBuf, HomeFault>) -> DoctorCheck {
     }
 }
 
-fn of_config(found: &Result<Option<PathBuf>, ConfigError>) -> DoctorCheck {
+fn of_config(found: &Result<(Option<PathBuf>, Vec<String>), ConfigError>) -> DoctorCheck {
     match found {
-        Ok(Some(path)) => ok("config", path.display().to_string()),
-        Ok(None) => ok("config", "no file: the defaults are in force".to_owned()),
+        Ok((_, keys)) if !keys.is_empty() => warning(
+            "config",
+            format!("this version does not act on `{}`", keys.join("`, `")),
+            "leave them for a later version, or take them out",
+        ),
+        Ok((Some(path), _)) => ok("config", path.display().to_string()),
+        Ok((None, _)) => ok("config", "no file: the defaults are in force".to_owned()),
         Err(error) => failed("config", error.to_string(), "`ao config check` lists all of it"),
     }
 }
@@ -213,7 +222,7 @@ mod tests {
             git: Ok("git version 2.39.5".to_owned()),
             home: Ok(PathBuf::from("/h")),
             socket: Ok(PathBuf::from("/h/daemon.sock")),
-            config: Ok(None),
+            config: Ok((None, Vec::new())),
             agents: vec![("mine".to_owned(), "mine".to_owned(), true)],
             disk_free_bytes: Some(1 << 40),
         }
@@ -244,6 +253,8 @@ mod tests {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let home = Err(HomeFault::new(Path::new("/h"), &denied));
         check(&Findings { home, ..healthy() }, "home", CheckState::Failed);
+        let config = Ok((None, vec!["capacity".to_owned()]));
+        check(&Findings { config, ..healthy() }, "config", CheckState::Warning);
         let agents = vec![("mine".to_owned(), "mine".to_owned(), false)];
         check(&Findings { agents, ..healthy() }, "agent mine", CheckState::Warning);
     }

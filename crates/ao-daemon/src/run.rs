@@ -32,6 +32,9 @@ pub fn run(args: DaemonArgs) -> Result<(), ErrorBody> {
     let config = Config::load(&offline::config_files(&layout), &settings)
         .map_err(|error| offline::config_refused(&error))?;
     start_log(&config);
+    for key in config.without_effect() {
+        tracing::warn!(key, "This version does not act on a key of the configuration.");
+    }
     if args.detached && rustix::process::setsid().is_err() {
         tracing::debug!("Is the leader of its session already.");
     }

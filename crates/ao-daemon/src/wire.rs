@@ -104,3 +104,6 @@ pub(crate) fn receipt(message: &Message) -> SendResponse {
 const fn is_confirmed(state: MessageState) -> bool {
     matches!(state, MessageState::Submitted | MessageState::Acknowledged)
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,15 @@ fn what_is_shown_reads_back_as_the_same() {
 }
 
 #[test]
+fn a_key_without_effect_is_named() {
+    let text = "[defaults]\nlink = ['a']\ndisposable = ['target']\n[projects.app]\n\
+                disposable = ['x']\nbase = 'main'\n[capacity]\nmax = 3\n";
+    let keys = parse(text, &[]).unwrap().without_effect();
+    assert_eq!(keys, ["defaults.link", "projects.app.disposable", "capacity"]);
+    assert!(parse("[defaults]\nagent = 'x'\n", &[]).unwrap().without_effect().is_empty());
+}
+
+#[test]
 fn values_of_variables_are_not_shown() {
     let config = parse("[defaults]\nenv = { TOKEN = 'geheim' }\n", &[]).unwrap();
     let shown = toml::to_string(&config.in_force()).unwrap();

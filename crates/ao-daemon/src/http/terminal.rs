@@ -42,18 +42,13 @@ pub(crate) async fn output(
     }))
 }
 
-/// What provisioning printed: nothing where nothing was run.
+/// What provisioning printed: nothing, because this version runs no commands in a new worktree.
 pub(crate) async fn setup(
     State(app): State<Arc<App>>,
     Id(id): Id<SessionId>,
 ) -> Result<Json<Output>, Fault> {
-    let session = sessions::read(&app, &id).await?;
-    let text = session.record.trouble.unwrap_or_default();
-    Ok(Json(Output {
-        session: id.to_string(),
-        text: with_newline(text),
-        source: "setup".to_owned(),
-    }))
+    sessions::read(&app, &id).await?;
+    Ok(Json(Output { session: id.to_string(), text: String::new(), source: "setup".to_owned() }))
 }
 
 pub(crate) async fn diff(
