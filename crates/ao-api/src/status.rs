@@ -66,7 +66,7 @@ pub struct Scm {
 /// Asks the daemon to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShutdownRequest {
-    /// Kill every live session first, workspaces kept. Without it no agent is touched.
+    /// Kill every live session first, as `ao kill` does. Without it no agent is touched.
     #[serde(default)]
     pub sessions: bool,
 }
