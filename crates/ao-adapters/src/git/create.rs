@@ -126,10 +126,11 @@ async fn find(repo: &Repo, request: &CreateWorkspace) -> Result<Found, Workspace
 }
 
 /// Whether a worktree is this session's: it carries its mark, or stands at its path on its branch
-/// as a call left it that died before it could mark it.
+/// as a call left it that died before it could mark it. A session of the same name in another home
+/// has another path.
 pub(super) fn is_of(site: &Site, request: &CreateWorkspace, path: &Path) -> bool {
-    match &site.session {
-        Some(session) => session == request.session.as_str(),
+    match &site.owner {
+        Some(owner) => owner.session == request.session.as_str() && owner.path == path,
         None => {
             site.worktree.path == path && site.worktree.branch.as_ref() == Some(&request.branch)
         }

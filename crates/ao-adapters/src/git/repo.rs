@@ -1,6 +1,7 @@
 //! What a repository holds: its worktrees, its refs, its base. Decided by listing them, never by
 //! catching what an attempt complains about.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
@@ -8,7 +9,8 @@ use ao_core::ports::{WorkspaceError, Worktree};
 
 use super::run::{Git, Pace, failure, path_of, split_z};
 
-/// File in git's directory of a worktree that names the session which the worktree was made for.
+/// File in git's directory of a worktree that names the session which the worktree was made for,
+/// and the path: another home has sessions of the same name.
 const MARKER: &str = "ao-session";
 
 /// File beside it that appears once the worktree is complete.
@@ -24,13 +26,35 @@ pub(super) struct Repo {
     is_bare: bool,
 }
 
+/// Whom a worktree was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The session.
+    pub(super) session: String,
+    /// Where it was made, in the home of that session; it may have been moved since.
+    pub(super) path: PathBuf,
+}
+
+impl Owner {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut lines = text.splitn(2, |&byte| byte == b'\n');
+        let session = String::from_utf8(lines.next()?.to_vec()).ok()?;
+        let path = path_of(lines.next()?.strip_suffix(b"\n")?);
+        Some(Self { session, path })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.session.as_bytes(), b"\n", self.path.as_os_str().as_bytes(), b"\n"].concat()
+    }
+}
+
 /// A linked worktree, with the directory in which git keeps what it knows about it.
 #[derive(Debug, Clone)]
 pub(super) struct Site {
     pub(super) worktree: Worktree,
     pub(super) admin: PathBuf,
-    /// The session that it was made for, when it was made by us.
-    pub(super) session: Option<String>,
+    /// Whom it was made for, when it was made by us.
+    pub(super) owner: Option<Owner>,
     /// Whether its making came to its end.
     pub(super) is_ready: bool,
 }
@@ -40,19 +64,20 @@ impl Site {
     pub(super) fn is_half_made(&self) -> bool {
         let is_being_made = self.worktree.locked.as_deref() == Some("initializing");
         let has_index = self.admin.join("index").exists();
-        !self.is_ready && (self.session.is_some() || is_being_made || !has_index)
+        !self.is_ready && (self.owner.is_some() || is_being_made || !has_index)
     }
 
     /// Writes down whose it is.
     pub(super) fn mark(&mut self, session: &SessionId) -> Result<(), WorkspaceError> {
-        write(&self.admin.join(MARKER), &format!("{session}\n"))?;
-        self.session = Some(session.to_string());
+        let owner = Owner { session: session.to_string(), path: self.worktree.path.clone() };
+        write(&self.admin.join(MARKER), &owner.to_bytes())?;
+        self.owner = Some(owner);
         Ok(())
     }
 
     /// Writes down that it is complete.
     pub(super) fn mark_ready(&self) -> Result<(), WorkspaceError> {
-        write(&self.admin.join(READY), "")
+        write(&self.admin.join(READY), b"")
     }
 
     /// Whether the link from the worktree to git's directory is the one that git made.
@@ -67,8 +92,8 @@ impl Site {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), WorkspaceError> {
-    std::fs::write(path, text).map_err(|error| io_error(path, &error))
+fn write(path: &Path, bytes: &[u8]) -> Result<(), WorkspaceError> {
+    std::fs::write(path, bytes).map_err(|error| io_error(path, &error))
 }
 
 pub(super) fn io_error(path: &Path, error: &std::io::Error) -> WorkspaceError {
@@ -161,10 +186,10 @@ impl Repo {
         Ok(linked
             .filter_map(|worktree| {
                 let (_path, admin) = admins.iter().find(|(path, _)| *path == worktree.path)?;
-                let session = std::fs::read_to_string(admin.join(MARKER)).ok();
-                let session = session.map(|text| text.trim().to_owned());
+                let owner = std::fs::read(admin.join(MARKER)).ok();
+                let owner = owner.and_then(|text| Owner::parse(&text));
                 let is_ready = admin.join(READY).exists();
-                Some(Site { worktree, admin: admin.clone(), session, is_ready })
+                Some(Site { worktree, admin: admin.clone(), owner, is_ready })
             })
             .collect())
     }

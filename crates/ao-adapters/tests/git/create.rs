@@ -168,6 +168,19 @@ async fn a_branch_name_that_cannot_stand_beside_another_is_taken() {
 }
 
 #[tokio::test]
+async fn a_session_of_the_same_name_in_another_home_keeps_its_worktree() {
+    let bench = Bench::new();
+    let theirs = bench.made().await;
+    std::fs::write(theirs.path.join("work"), "theirs").unwrap();
+    let ours = bench.request_in(&theirs.repo, theirs.session.as_str());
+    assert_eq!(bench.git.preflight(&ours).await.unwrap_err().code(), "BRANCH_TAKEN");
+    assert_eq!(bench.git.create(&ours).await.unwrap_err().code(), "BRANCH_TAKEN");
+    bench.git.destroy(&ours, RemovalMode::Discard).await.unwrap();
+    assert_eq!(std::fs::read_to_string(theirs.path.join("work")).unwrap(), "theirs");
+    assert_eq!(bench.git.create(&theirs).await.unwrap().path, theirs.path);
+}
+
+#[tokio::test]
 async fn a_branch_wins_over_a_tag_of_the_same_name() {
     let bench = Bench::new();
     let request = bench.request().await;
