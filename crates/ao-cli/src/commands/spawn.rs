@@ -45,9 +45,9 @@ pub struct SpawnArgs {
     /// A variable for the agent.
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,
-    /// The issue.
-    #[arg(long, value_name = "I")]
-    pub issue: Option<String>,
+    /// The issue; one session for each.
+    #[arg(long = "issue", value_name = "I")]
+    pub issues: Vec<String>,
     /// What to do, when it begins with a dash.
     #[arg(long = "prompt", value_name = "TEXT", conflicts_with_all = ["prompt_file", "prompts"])]
     pub prompt_text: Option<String>,

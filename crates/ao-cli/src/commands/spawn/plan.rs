@@ -19,7 +19,8 @@ pub(super) fn requests(
     cwd: &str,
 ) -> Result<Vec<SpawnRequest>, CliError> {
     let prompts = prompts(&args)?;
-    let n_sessions = prompts.len() * usize::from(args.count);
+    let tasks = tasks(prompts, &args.issues, args.count);
+    let n_sessions = tasks.len();
     if n_sessions > SESSIONS_MAX {
         let message = format!("{n_sessions} sessions at once are more than {SESSIONS_MAX}");
         return Err(CliError::usage(message));
@@ -40,27 +41,37 @@ pub(super) fn requests(
         base: args.base,
         branch: args.branch,
         name: args.name,
-        issue: args.issue,
+        issue: None,
         env: variables(&args.env)?,
         caller_env: env.inheritable(),
         idempotency_key: args.idempotency_key,
     };
-    let repeated = prompts
-        .iter()
-        .flat_map(|prompt| std::iter::repeat_n(prompt, usize::from(args.count)))
-        .enumerate();
-    let request = |(at, prompt): (usize, &Option<String>)| {
+    let request = |(at, (prompt, issue)): (usize, Task)| {
         let number = |text: &String| {
             if n_sessions > 1 { format!("{text}-{}", at + 1) } else { text.clone() }
         };
         SpawnRequest {
-            prompt: prompt.clone(),
+            prompt,
+            issue,
             name: template.name.as_ref().map(number),
             idempotency_key: template.idempotency_key.as_ref().map(number),
             ..template.clone()
         }
     };
-    Ok(repeated.map(request).collect())
+    Ok(tasks.into_iter().enumerate().map(request).collect())
+}
+
+/// A prompt and an issue.
+type Task = (Option<String>, Option<String>);
+
+/// Every prompt with every issue, each as often as asked for.
+fn tasks(prompts: Vec<Option<String>>, issues: &[String], count: u16) -> Vec<Task> {
+    let issues: Vec<Option<String>> =
+        if issues.is_empty() { vec![None] } else { issues.iter().cloned().map(Some).collect() };
+    let pairs = prompts.into_iter().flat_map(|prompt| {
+        issues.iter().map(move |issue| (prompt.clone(), issue.clone())).collect::<Vec<_>>()
+    });
+    pairs.flat_map(|task| std::iter::repeat_n(task, usize::from(count))).collect()
 }
 
 /// What each session is to do; one session without a prompt when none is given.
@@ -186,6 +197,14 @@ mod tests {
             ("n-4", "fix the logout"),
         ];
         assert_eq!(got, expect);
+    }
+
+    #[test]
+    fn each_issue_is_a_session() {
+        let requests = plan(&["fix", "--issue", "7", "--issue", "ABC-8"]).unwrap();
+        let issues: Vec<&str> = requests.iter().map(|r| r.issue.as_deref().unwrap()).collect();
+        assert_eq!(issues, ["7", "ABC-8"]);
+        assert!(requests.iter().all(|request| request.prompt.as_deref() == Some("fix")));
     }
 
     #[test]
