@@ -64,10 +64,10 @@ impl Ui {
         self.format == Format::Json
     }
 
-    /// Text for people; a newline is added.
+    /// One line; its newline is added. Written at once, so that the lines of several processes do
+    /// not run into each other.
     pub(crate) fn line(&mut self, line: impl AsRef<str>) -> Result<(), CliError> {
-        self.write(line.as_ref().as_bytes())?;
-        self.write(b"\n")
+        self.write(format!("{}\n", line.as_ref()).as_bytes())
     }
 
     /// Bytes as they are.

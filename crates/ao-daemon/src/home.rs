@@ -98,8 +98,16 @@ fn prove_writable(dir: &Path) -> Result<(), HomeFault> {
         .mode(0o600)
         .open(&path)
         .and_then(|mut file| file.write_all(b"?"))
-        .and_then(|()| std::fs::remove_file(&path));
+        .and_then(|()| remove_if_there(&path));
     tried.map_err(|error| HomeFault::new(dir, &error))
+}
+
+/// Removes a file; a daemon that starts at the same time may have been quicker.
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        ended => ended,
+    }
 }
 
 /// Reads the marker of the home, or makes one. Asked for under the lock only.

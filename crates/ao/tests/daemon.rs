@@ -55,6 +55,7 @@ fn a_second_daemon_on_one_home_is_refused() {
 fn several_starts_at_once_make_one_daemon() {
     let env = TestEnv::new();
     let ended = env.shell("for i in 1 2 3 4; do ao start --json & done; wait");
+    assert_eq!(ended.err, "");
     let pids: Vec<serde_json::Value> = ended
         .out
         .lines()
