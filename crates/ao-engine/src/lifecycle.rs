@@ -78,19 +78,29 @@ impl LifecycleManager {
         if let FactKind::Signal(signal) = &fact.kind {
             self.wait_for_launch(session, signal).await?;
         }
+        let observed = self.take_in(session, &fact).await?;
+        // Who takes a look knows best when to look again.
+        let is_look = matches!(fact.kind, FactKind::Look(_));
+        if observed.asks.contains(&Ask::Look) && !is_look {
+            self.wake.ask_look(session);
+        }
+        Ok(observed)
+    }
+
+    async fn take_in(&self, session: &SessionId, fact: &Fact) -> Result<Observed, ObserveError> {
         let mut last = None;
         for _ in 0..CONFLICTS_MAX {
             let now = self.ports.clock.now();
             let loaded = self.load(session).await?;
             let policy = self.settings.policy_of(&loaded.session.record.project);
-            match reduce(&loaded.session, &fact, policy, &now) {
+            match reduce(&loaded.session, fact, policy, &now) {
                 Step::None { because, asks } => {
                     return Ok(Observed { is_changed: false, because, asks });
                 }
                 Step::Change(change) => {
                     let asks = change.asks.clone();
                     let because = change.because.clone();
-                    let commit = self.plan(&loaded, *change, &fact, now);
+                    let commit = self.plan(&loaded, *change, fact, now);
                     match self.commit(commit).await {
                         Ok(()) => return Ok(Observed { is_changed: true, because, asks }),
                         Err(StoreError::FactSeen { .. }) => {

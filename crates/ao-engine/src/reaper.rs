@@ -209,14 +209,17 @@ impl Reaper {
         }
     }
 
-    /// Takes up what was launched since the last pass: it is watched, and looked at once.
+    /// Takes up what was launched since the last pass: it is watched, and looked at once. So is
+    /// what somebody asked a look for.
     async fn adopt(&self) -> Result<(), StoreError> {
+        let asked = self.wake.take_looks();
         let sessions = self.sessions(false).await?;
         let live: Vec<&Session> =
             sessions.iter().filter(|session| !session.lifecycle.is_terminal()).collect();
         self.watch_all(&live);
         for session in live {
-            if session.lifecycle.session.state == SessionState::NotStarted
+            let is_new = session.lifecycle.session.state == SessionState::NotStarted;
+            if (is_new || asked.contains(&session.record.id))
                 && let Some(target) = Target::of(session)
             {
                 self.look_soon(&target.handle.server, Duration::ZERO);

@@ -12,14 +12,14 @@
 mod launch;
 mod teardown;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
 use ao_core::ports::{Commit, CreateRuntime, CreateWorkspace, Expected, Loaded, StoreError};
 use ao_core::saga::{Saga, SagaChange, SagaDirection, SagaKind, SagaStep, SagaTrouble};
-use ao_core::session::SessionRecord;
+use ao_core::session::{ProcessIdentity, SessionRecord};
 
 use crate::lifecycle::{LifecycleManager, ObserveError};
 use crate::outlook::{Waited, wait_until};
@@ -69,6 +69,7 @@ pub(crate) struct SagaRunner {
     lifecycle: LifecycleManager,
     wake: Wake,
     running: Arc<Mutex<BTreeSet<SessionId>>>,
+    spared: Arc<Mutex<BTreeMap<SessionId, ProcessIdentity>>>,
 }
 
 /// Takes a session off the list of running ones, also when its task is dropped.
@@ -90,7 +91,7 @@ impl SagaRunner {
         lifecycle: LifecycleManager,
         wake: Wake,
     ) -> Self {
-        Self { ports, settings, lifecycle, wake, running: Arc::default() }
+        Self { ports, settings, lifecycle, wake, running: Arc::default(), spared: Arc::default() }
     }
 
     /// Sees to it that the saga of a session, if it has one, is being run.
@@ -117,6 +118,23 @@ impl SagaRunner {
                 }
             }),
         );
+    }
+
+    /// Names the process that asks for the end of a session: it is not signalled, because it waits
+    /// for the answer. A crash forgets it, but then nobody waits any more.
+    pub(crate) fn spare(&self, session: &SessionId, caller: Option<ProcessIdentity>) {
+        let mut spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
+        match caller {
+            Some(caller) => spared.insert(session.clone(), caller),
+            None => spared.remove(session),
+        };
+    }
+
+    fn is_spared(&self, session: &SessionId, process: &ProcessIdentity) -> bool {
+        let spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
+        spared.get(session).is_some_and(|it| {
+            (it.boot, it.pid, it.start_ticks) == (process.boot, process.pid, process.start_ticks)
+        })
     }
 
     /// Waits until a session has no saga; `false` when it still has one after `for_max`.

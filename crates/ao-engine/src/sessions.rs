@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, Outcome};
-use ao_core::ids::{RefName, SessionId};
+use ao_core::ids::{Pid, RefName, SessionId};
 use ao_core::ports::{
-    AttachMode, Commit, CreateWorkspace, ErrorKind, Expected, Loaded, RuntimeError, ScreensError,
-    SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
+    AttachMode, Commit, CreateWorkspace, ErrorKind, Expected, Loaded, RemovalMode, RuntimeError,
+    ScreensError, SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
 };
 use ao_core::record::EndIntent;
 use ao_core::reduce::reduce;
@@ -176,18 +176,24 @@ impl SessionManager {
     /// tree, the runtime, the worktree and the files, in this order.
     ///
     /// *Guarantees*: once the intent is committed the session is terminal, whatever else fails. A
-    /// launch in flight is cancelled and unwinds itself first. Repeating it is harmless.
+    /// launch in flight is cancelled and unwinds itself first. Repeating it is harmless. The
+    /// daemon, a tmux server and the `caller` that waits for the answer are never signalled.
     ///
     /// *Caveats*: a teardown that cannot finish answers `pending` and is tried again every pass.
     pub async fn kill(
         &self,
         session: &SessionId,
-        mode: ao_core::ports::RemovalMode,
+        mode: RemovalMode,
+        caller: Option<Pid>,
     ) -> Result<KillReport, KillError> {
-        let discard = mode == ao_core::ports::RemovalMode::Discard;
+        let discard = mode == RemovalMode::Discard;
+        let caller = caller.and_then(|pid| self.ports.processes.identity(pid, None));
         self.request_end(session, discard).await?;
+        self.runner.spare(session, caller);
         self.runner.start(session);
-        self.runner.settled(session, KILL_FOR_MAX).await?;
+        let settled = self.runner.settled(session, KILL_FOR_MAX).await;
+        self.runner.spare(session, None);
+        settled?;
         let loaded = self.load(session).await?;
         let workspace = loaded.session.record.workspace;
         let (fate, because) = match &loaded.saga {

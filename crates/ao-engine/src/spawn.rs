@@ -112,7 +112,6 @@ struct Planned {
     session: SessionId,
     launch: LaunchId,
     nonce: Nonce,
-    branch: BranchName,
     workspace: CreateWorkspace,
     pre_image: PreImage,
     env: BTreeMap<String, String>,
@@ -173,47 +172,69 @@ impl Seeder {
         request: &SpawnRequest,
         agent: &dyn Agent,
     ) -> Result<Planned, SpawnError> {
-        let session = self.ports.projects.next_session_id(&request.project.id).await?;
         let launch: LaunchId = self.ports.ids.token().into();
         let nonce: Nonce = self.ports.ids.token().into();
+        // Asked under a name that no session gets, so that a refusal uses none up.
+        let nobody = SessionId::of(&request.project.id, 0);
+        let env = self.agent_env(request, &nobody, &launch, &nonce);
+        self.check_agent(request, agent, &nobody, env)?;
+        let workspace = self.workspace_of(request, &nobody);
+        self.ports.workspace.preflight(&workspace).await?;
+        let runtime = CreateRuntime {
+            session: nobody,
+            project: request.project.id.clone(),
+            launch: launch.clone(),
+            nonce: nonce.clone(),
+            directory: workspace.path,
+            argv: Vec::new(),
+        };
+        // Nobody has a runtime; the question shows whether there is a tmux to ask.
+        self.ports.runtime.find(&runtime).await.map(drop)?;
+
+        let session = self.ports.projects.next_session_id(&request.project.id).await?;
+        let workspace = self.workspace_of(request, &session);
+        let pre_image = self.ports.workspace.preflight(&workspace).await?;
+        let env = self.agent_env(request, &session, &launch, &nonce);
+        Ok(Planned { session, launch, nonce, workspace, pre_image, env })
+    }
+
+    fn workspace_of(&self, request: &SpawnRequest, session: &SessionId) -> CreateWorkspace {
         let branch =
             request.branch.clone().unwrap_or_else(|| BranchName::new(format!("ao/{session}")));
-        let workspace = CreateWorkspace {
+        CreateWorkspace {
             repo: request.project.path.clone(),
             session: session.clone(),
-            path: self.settings.worktree_of(&request.project.id, &session),
-            branch: branch.clone(),
+            path: self.settings.worktree_of(&request.project.id, session),
+            branch,
             base: request.base.clone(),
-        };
-        let env = self.agent_env(request, &session, &launch, &nonce);
-        let launch_request = LaunchRequest {
+        }
+    }
+
+    /// Asks the agent whether it could: the real plan is made by the saga, after the worktree.
+    fn check_agent(
+        &self,
+        request: &SpawnRequest,
+        agent: &dyn Agent,
+        session: &SessionId,
+        env: BTreeMap<String, String>,
+    ) -> Result<(), AgentError> {
+        let launch: LaunchId = self.ports.ids.token().into();
+        let files_dir = self.ports.launches.dir(&launch);
+        let request = LaunchRequest {
             session: session.clone(),
-            launch: launch.clone(),
+            launch,
             // The worktree does not exist yet; a program named by a relative path is looked for
             // where its copy will come from.
-            directory: workspace.repo.clone(),
-            files_dir: self.ports.launches.dir(&launch),
+            directory: request.project.path.clone(),
+            files_dir,
             prompt: request.prompt.clone(),
             argv: request.argv.clone(),
             model: request.model.clone(),
             permission_mode: request.permission_mode.clone(),
             agent_session_id: None,
-            env: env.clone(),
+            env,
         };
-        // Only asked whether it could: the real plan is made by the saga, after the worktree.
-        agent.launch(&launch_request).map(drop)?;
-        let pre_image = self.ports.workspace.preflight(&workspace).await?;
-        let runtime = CreateRuntime {
-            session: session.clone(),
-            project: request.project.id.clone(),
-            launch: launch.clone(),
-            nonce: nonce.clone(),
-            directory: workspace.path.clone(),
-            argv: Vec::new(),
-        };
-        // A fresh launch has no runtime; the question shows whether there is a tmux to ask.
-        self.ports.runtime.find(&runtime).await.map(drop)?;
-        Ok(Planned { session, launch, nonce, branch, workspace, pre_image, env })
+        agent.launch(&request).map(drop)
     }
 
     fn agent_env(
@@ -265,7 +286,7 @@ fn seed_commit(
         name: request.name,
         model: request.model,
         permission_mode: request.permission_mode,
-        branch: planned.branch,
+        branch: planned.workspace.branch,
         base: Base { name: request.base, sha: None },
         workspace: WorkspaceRecord {
             path: planned.workspace.path,

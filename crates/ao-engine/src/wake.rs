@@ -1,7 +1,9 @@
 //! Wake-ups between the loops: “look soon”, never “this happened”.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use ao_core::ids::SessionId;
 use tokio::sync::{Notify, watch};
 
 /// The wake-ups of one engine, and its wish to stop.
@@ -13,6 +15,7 @@ pub(crate) struct Wake {
     pub(crate) messenger: Arc<Notify>,
     /// Sessions, deadlines or servers may want a look.
     pub(crate) reaper: Arc<Notify>,
+    looks: Arc<Mutex<BTreeSet<SessionId>>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -22,6 +25,7 @@ impl Wake {
             dispatcher: Arc::default(),
             messenger: Arc::default(),
             reaper: Arc::default(),
+            looks: Arc::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -31,6 +35,17 @@ impl Wake {
         self.dispatcher.notify_one();
         self.messenger.notify_one();
         self.reaper.notify_one();
+    }
+
+    /// Asks for a look at a session before the next pass.
+    pub(crate) fn ask_look(&self, session: &SessionId) {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(session.clone());
+        self.reaper.notify_one();
+    }
+
+    /// Takes the looks that were asked for.
+    pub(crate) fn take_looks(&self) -> BTreeSet<SessionId> {
+        std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn stop(&self) {

@@ -56,7 +56,7 @@ async fn live(world: &World) {
         return;
     }
     pause(10).await;
-    if engine.sessions.kill(&id, RemovalMode::Careful).await.is_err() {
+    if engine.sessions.kill(&id, RemovalMode::Careful, None).await.is_err() {
         return;
     }
     pause(2).await;

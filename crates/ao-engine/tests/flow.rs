@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ao_core::ids::{BranchName, IdempotencyKey};
+use ao_core::ids::{BranchName, IdempotencyKey, SessionId};
 use ao_core::ports::{Clock as _, RemovalMode, WorkspaceError};
 use ao_core::record::ActivityState;
 use ao_engine::SpawnError;
@@ -113,6 +113,8 @@ fn what_can_be_refused_is_refused_before_anything_happens() {
     );
     let refused = world.tasks.block_on(engine.sessions.spawn(world.request("nobody")));
     assert_eq!(refused.unwrap_err().code(), "NO_AGENT");
+    assert_eq!(world.spawn("mute").as_str(), "app-1", "a refusal uses no id up");
+    world.kill(&SessionId::parse("app-1").unwrap());
     world.check_clean();
 }
 
@@ -167,6 +169,32 @@ fn a_kill_during_a_launch_unwinds_it() {
 }
 
 #[test]
+fn a_kill_does_not_signal_the_one_who_asks_for_it() {
+    let world = World::new(14);
+    let id = world.spawn("mute");
+    let agent = world.machine.agent_of(&id).unwrap().pid;
+    let caller = world.machine.start_child(agent);
+    world.machine.leave_session(caller);
+    let engine = world.engine();
+    let kill = engine.sessions.kill(&id, RemovalMode::Careful, Some(caller));
+    world.tasks.block_on(kill).unwrap();
+    assert_eq!(world.running(), [caller]);
+    world.check_clean();
+}
+
+#[test]
+fn a_goodbye_is_looked_into_at_once() {
+    let world = World::new(15);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Active);
+    world.machine.set_watches(false);
+    world.machine.exit_process(world.machine.agent_of(&id).unwrap().pid, 3);
+    world.signal(&id, ActivityState::Exited);
+    world.pass_time(Duration::from_millis(500));
+    assert!(world.session(&id).lifecycle.is_terminal(), "{}", world.shown(&id));
+}
+
+#[test]
 fn work_survives_a_kill_and_the_reason_is_told() {
     let world = World::new(12);
     let id = world.spawn("mute");
@@ -178,7 +206,8 @@ fn work_survives_a_kill_and_the_reason_is_told() {
     assert_eq!(world.workspace.read(&path, "notes.txt").as_deref(), Some("uncommitted"));
     // Asked for again, with the permission to preserve and remove.
     let engine = world.engine();
-    let report = world.tasks.block_on(engine.sessions.kill(&id, RemovalMode::Discard)).unwrap();
+    let report =
+        world.tasks.block_on(engine.sessions.kill(&id, RemovalMode::Discard, None)).unwrap();
     assert_eq!(report.workspace.as_str(), "removed");
     assert!(report.preserved_ref.is_some());
 }

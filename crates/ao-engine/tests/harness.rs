@@ -191,7 +191,7 @@ impl World {
 
     pub(crate) fn kill(&self, id: &SessionId) -> ao_engine::KillReport {
         let engine = self.engine();
-        self.tasks.block_on(engine.sessions.kill(id, RemovalMode::Careful)).unwrap()
+        self.tasks.block_on(engine.sessions.kill(id, RemovalMode::Careful, None)).unwrap()
     }
 
     /// What a hook of the agent tells.

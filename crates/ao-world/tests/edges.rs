@@ -10,7 +10,6 @@ use crate::repository::packages;
 ///
 /// An edge that is not here needs a reason in `ARCHITECTURE.md` before it needs a line.
 const EDGES: &[(&str, &str, &str)] = &[
-    ("ao", "ao-api", "normal"),
     ("ao", "ao-cli", "normal"),
     ("ao", "ao-daemon", "normal"),
     ("ao-adapters", "ao-core", "normal"),

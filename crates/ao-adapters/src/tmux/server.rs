@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ao_core::fact::ProcessProbe;
-use ao_core::ports::{Processes as _, RuntimeError, ServerLook};
+use ao_core::ports::{ProcessEnd, Processes as _, RuntimeError, ServerLook};
 use ao_core::session::ServerIdentity;
 use rustix::process::Signal;
 
@@ -227,15 +227,30 @@ impl TmuxRuntime {
             }
             let _turn = self.turn(&socket).await;
             // Who does not answer, or is not ours, is not idle.
-            if let Ok(Some((_, panes))) = self.find_server(&socket).await
+            if let Ok(Some((server, panes))) = self.find_server(&socket).await
                 && panes.is_empty()
             {
                 self.ask(&socket, Line::new("kill-server")).await?;
+                self.remove_socket(&server).await;
                 ended.push(socket);
             }
         }
         ended.sort();
         Ok(ended)
+    }
+}
+
+impl TmuxRuntime {
+    /// Removes the socket that an ended server leaves behind. One that stays is only untidy.
+    async fn remove_socket(&self, server: &ServerIdentity) {
+        let ended =
+            tokio::time::timeout(self.config.timeout, self.processes.watch(&server.process));
+        if ended.await == Ok(ProcessEnd::Died)
+            && let Err(error) = std::fs::remove_file(&server.socket)
+        {
+            let socket = server.socket.display();
+            tracing::debug!(%socket, %error, "The socket of an ended server stays.");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use ao_api::kill::{KillRequest, KillResponse};
 use ao_api::session::{
     RenameRequest, ResolveQuery, Resolved, Session as WireSession, SessionsQuery,
 };
-use ao_core::ids::{ProjectId, SessionId};
+use ao_core::ids::{Pid, ProjectId, SessionId};
 use ao_core::ports::{RemovalMode, SessionFilter};
 use ao_core::session::Session;
 use axum::Json;
@@ -83,7 +83,8 @@ pub(crate) async fn kill(
 ) -> Result<Json<KillResponse>, Fault> {
     let mode = if asked.discard { RemovalMode::Discard } else { RemovalMode::Careful };
     let manager = app.engine.sessions.clone();
-    let work = async move { Ok(manager.kill(&id, mode).await?) };
+    let caller = asked.caller_pid.map(Pid);
+    let work = async move { Ok(manager.kill(&id, mode, caller).await?) };
     let report = app.finish("kill", work).await?;
     Ok(Json(wire::kill(&report)))
 }

@@ -67,7 +67,7 @@ pub(crate) async fn shutdown(
         for session in app.ports.sessions.list(&filter).await? {
             let manager = app.engine.sessions.clone();
             let id = session.record.id.clone();
-            let work = async move { Ok(manager.kill(&id, RemovalMode::Careful).await?) };
+            let work = async move { Ok(manager.kill(&id, RemovalMode::Careful, None).await?) };
             app.finish("kill", work).await?;
             ended.push(session.record.id.to_string());
         }

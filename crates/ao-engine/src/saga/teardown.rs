@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
-use ao_core::ids::Nonce;
+use ao_core::ids::{Nonce, SessionId};
 use ao_core::ports::{
     Commit, Expected, Loaded, ProcessError, ProcessSignal, Removal, RemovalMode, RuntimeError,
 };
@@ -60,7 +60,7 @@ impl SagaRunner {
         }
         if let Some(nonce) = &record.nonce {
             let root = record.handle.as_ref().map(|handle| &handle.process);
-            self.end_tree(nonce, root).await?;
+            self.end_tree(&record.id, nonce, root).await?;
         }
         self.advance(loaded, saga, SagaStep::DestroyRuntime, record).await
     }
@@ -99,6 +99,7 @@ impl SagaRunner {
     /// Ends a whole process tree: asks, waits, ends, and looks that nothing is left.
     async fn end_tree(
         &self,
+        session: &SessionId,
         nonce: &Nonce,
         root: Option<&ProcessIdentity>,
     ) -> Result<(), StepError> {
@@ -112,6 +113,7 @@ impl SagaRunner {
             let started_at = self.ports.clock.now();
             loop {
                 self.look_for_more(nonce, root, &mut known).await?;
+                known.retain(|process| !self.is_spared(session, process));
                 if known.is_empty() {
                     return Ok(());
                 }
