@@ -1,6 +1,8 @@
 //! Launch files on a disk keep what all launch files promise, and their launcher what an agent
 //! relies on.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Linux keeps what every process table promises.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::sync::{Mutex, PoisonError};
 
 use ao_adapters::cmd::{Cmd, Conversation};

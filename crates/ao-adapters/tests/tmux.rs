@@ -1,5 +1,7 @@
 //! tmux keeps what every runtime promises, and what only tmux can show.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,16 +10,10 @@ use ao_adapters::cmd::{Cmd, Output};
 use ao_adapters::processes::LinuxProcesses;
 use ao_adapters::system::SystemClock;
 use ao_adapters::tmux::{TmuxConfig, TmuxRuntime};
-use ao_core::fact::{RuntimeProbe, ServerProbe};
 use ao_core::ids::{HomeId, LaunchId, Nonce, Pid, ProjectId, SessionId};
-use ao_core::ports::{
-    AttachMode, BoxFuture, Clock, CreateRuntime, Processes, Runtime, RuntimeError, ServerLook,
-    Terminal,
-};
-use ao_core::record::Exit;
+use ao_core::ports::{BoxFuture, Clock, CreateRuntime, Processes, Runtime, Terminal};
 use ao_core::session::{ProcessIdentity, RuntimeHandle, ServerIdentity};
 use ao_testkit::contract::runtime::{Program, RuntimeHarness};
-use ao_testkit::contract::wait_until;
 use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
@@ -77,7 +73,8 @@ impl Harness {
         Cmd::new("tmux").arg("-S").arg(socket).args(args).env_remove("TMUX").run().await.unwrap()
     }
 
-    async fn option(&self, socket: &Path, format: &str) -> String {
+    /// What a server says to a format.
+    async fn says(&self, socket: &Path, format: &str) -> String {
         self.by_hand(socket, &["display-message", "-p", format])
             .await
             .stdout_text()
@@ -87,13 +84,6 @@ impl Harness {
 
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// The path of a new script that a pane can run.
-    fn script(&self, name: &str, text: &str) -> String {
-        let path = self.file(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
     }
 
     /// Ends every server of this home, those that were silenced included.
@@ -212,3 +202,6 @@ fn with(claim: &impl AsyncFn(&dyn RuntimeHarness)) {
 mod contract {
     ao_testkit::runtime_contract!(super::with);
 }
+
+mod server;
+mod terminal;
