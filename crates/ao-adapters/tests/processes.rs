@@ -13,14 +13,17 @@ use ao_core::ports::{BoxFuture, Clock, IdGen as _, ProcessSignal, Processes};
 use ao_core::session::ProcessIdentity;
 use ao_testkit::contract::processes::{ProcessesHarness, Tree};
 
-/// An agent whose descendants go in all directions. Each tells its number, the agent last.
+/// An agent whose descendants go in all directions. Each tells its number, the agent last, and
+/// waits for a line that never comes: none executes anything after it has told, which would hide
+/// its environment for a moment.
 const TREE: &str = r#"
-sh -c 'setsid sh -c "echo setsid_grandchild \$\$; exec tail -f /dev/null" &
-       echo child $$; exec tail -f /dev/null' &
-sh -c 'setsid sh -c "echo double_forked \$\$; exec tail -f /dev/null" &'
-env -u AO_NONCE sh -c 'echo without_nonce $$; exec tail -f /dev/null' &
+exec 3<&0
+sh -c 'setsid sh -c "echo setsid_grandchild \$\$; read never <&3" &
+       echo child $$; read never <&3' &
+sh -c 'setsid sh -c "echo double_forked \$\$; read never <&3" &'
+env -u AO_NONCE sh -c 'echo without_nonce $$; read never <&3' &
 echo root $$
-exec tail -f /dev/null
+read never <&3
 "#;
 
 struct Harness {
@@ -78,7 +81,7 @@ impl ProcessesHarness for Harness {
 
     fn start<'a>(&'a self, nonce: Option<&'a Nonce>) -> BoxFuture<'a, Pid> {
         Box::pin(async move {
-            let mut cmd = Cmd::new("sh").args(["-c", "echo one $$; exec tail -f /dev/null"]);
+            let mut cmd = Cmd::new("sh").args(["-c", "echo one $$; read never"]);
             if let Some(nonce) = nonce {
                 cmd = cmd.env("AO_NONCE", nonce.as_str());
             }

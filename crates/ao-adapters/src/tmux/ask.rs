@@ -54,6 +54,8 @@ pub(super) enum Unanswered {
     Missing { program: String },
     /// Nobody listens at the socket. That proves nothing about a server known by its process.
     NobodyListens { message: String },
+    /// It ended while it was asked.
+    Ended { message: String },
     /// It was asked and said no.
     Refused { message: String, stdout: String },
     /// No answer in time, or none that could be read.
@@ -65,6 +67,7 @@ impl Unanswered {
         match self {
             Self::Missing { program } => format!("`{program}` is not installed"),
             Self::NobodyListens { message }
+            | Self::Ended { message }
             | Self::Refused { message, .. }
             | Self::Failed { message } => message.clone(),
         }
@@ -75,9 +78,9 @@ impl From<Unanswered> for RuntimeError {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
             Unanswered::Missing { program } => Self::Missing { program },
-            Unanswered::NobodyListens { message } | Unanswered::Failed { message } => {
-                Self::Unavailable { message }
-            }
+            Unanswered::NobodyListens { message }
+            | Unanswered::Ended { message }
+            | Unanswered::Failed { message } => Self::Unavailable { message },
             Unanswered::Refused { message, .. } => Self::Refused { message },
         }
     }
@@ -147,6 +150,8 @@ fn answer(ended: Result<Output, CmdError>) -> Result<String, Unanswered> {
         || message.starts_with("error connecting") && message.contains("No such file");
     if nobody {
         Err(Unanswered::NobodyListens { message })
+    } else if message.starts_with("server exited") || message.starts_with("lost server") {
+        Err(Unanswered::Ended { message })
     } else if is_breakdown(&message) {
         Err(Unanswered::Failed { message })
     } else {
@@ -156,10 +161,8 @@ fn answer(ended: Result<Output, CmdError>) -> Result<String, Unanswered> {
 
 /// What a client says when it was not the command that failed.
 fn is_breakdown(message: &str) -> bool {
-    ["error connecting", "server exited", "lost server", "protocol version mismatch"]
-        .iter()
-        .any(|start| message.starts_with(start))
-        || message.is_empty()
+    let starts = ["error connecting", "protocol version mismatch"];
+    message.is_empty() || starts.iter().any(|start| message.starts_with(start))
 }
 
 #[cfg(test)]

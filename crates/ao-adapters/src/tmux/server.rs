@@ -23,6 +23,12 @@ pub(super) enum Finding {
     Unreachable(String),
 }
 
+/// A server that answers at a socket, or that none does; or why neither can be used.
+type Found = Result<Option<(ServerIdentity, Vec<Pane>)>, RuntimeError>;
+
+/// How often a server is started that ends at once: more often has never helped.
+const STARTS_MAX: usize = 5;
+
 /// The size of a terminal that nobody is attached to: wide enough that agents do not wrap their
 /// own screens.
 const WIDTH: &str = "200";
@@ -116,20 +122,27 @@ impl TmuxRuntime {
         &self,
         socket: &Path,
     ) -> Result<Option<(ServerIdentity, Vec<Pane>)>, RuntimeError> {
+        self.find_marked(socket).await?
+    }
+
+    /// As [`Self::find_server`]; what may be tried again is apart from what may not.
+    async fn find_marked(&self, socket: &Path) -> Result<Found, Unanswered> {
         match self.ask_for_panes(socket).await {
-            Ok((server, panes)) => Ok(Some((self.recognise(socket, &server)?, panes))),
+            Ok((server, panes)) => {
+                Ok(self.recognise(socket, &server).map(|identity| Some((identity, panes))))
+            }
             Err(Unanswered::NobodyListens { message }) => {
                 let known = self.lock().known.get(socket).cloned();
                 match known {
                     // A second server at this socket would hide the first one's sessions.
                     Some(known) if self.processes.probe(&known.process) != ProcessProbe::Dead => {
                         self.make_socket_again(&known);
-                        Err(RuntimeError::Unavailable { message })
+                        Ok(Err(RuntimeError::Unavailable { message }))
                     }
-                    Some(_) | None => Ok(None),
+                    Some(_) | None => Ok(Ok(None)),
                 }
             }
-            Err(unanswered) => Err(unanswered.into()),
+            Err(unanswered) => Err(unanswered),
         }
     }
 
@@ -138,8 +151,24 @@ impl TmuxRuntime {
         &self,
         socket: &Path,
     ) -> Result<(ServerIdentity, Vec<Pane>), RuntimeError> {
-        if let Some(found) = self.find_server(socket).await? {
-            return Ok(found);
+        for _ in 0..STARTS_MAX {
+            match self.find_or_start(socket).await {
+                Ok(Ok(Some(found))) => return Ok(found),
+                // A server that was killed seems to listen while a child of its, forked and not
+                // yet executed, has its socket. Once it has not, another can start.
+                Ok(Ok(None)) | Err(Unanswered::Ended { .. }) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(unanswered) => return Err(unanswered.into()),
+            }
+        }
+        let message = "it ends as soon as it is started".to_owned();
+        Err(RuntimeError::Unavailable { message })
+    }
+
+    async fn find_or_start(&self, socket: &Path) -> Result<Found, Unanswered> {
+        match self.find_marked(socket).await? {
+            Ok(None) => {}
+            found => return Ok(found),
         }
         let start = Line::new("start-server").then(self.options()).then(keeper());
         self.ask_starting(socket, start).await?;
@@ -151,9 +180,7 @@ impl TmuxRuntime {
             }
             self.ask(socket, self.options()).await?;
         }
-        self.find_server(socket).await?.ok_or_else(|| RuntimeError::Unavailable {
-            message: "the server ended as soon as it was started".to_owned(),
-        })
+        self.find_marked(socket).await
     }
 
     /// Starts the keeper again when somebody ended it.
