@@ -4,7 +4,7 @@
 //! along and not the others; each carries its home's marker, and a server without it is never
 //! touched. Every look compares the server's process with the recorded one, so that nothing is
 //! said about a server that was replaced. It starts no agent before its runtime is marked: see
-//! [`gate`](self::gate).
+//! [`gate`].
 
 mod ask;
 mod gate;
