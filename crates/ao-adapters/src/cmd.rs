@@ -155,32 +155,40 @@ impl Cmd {
 
     /// Runs it to its end. A status other than 0 is not an error here.
     pub async fn run(self) -> Result<Output, CmdError> {
-        let program = self.program.to_string_lossy().into_owned();
         let after = self.timeout;
         match tokio::time::timeout(after, self.run_unbounded()).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(source)) if source.kind() == io::ErrorKind::NotFound => {
-                Err(CmdError::Missing { program })
-            }
-            Ok(Err(source)) => Err(CmdError::Io { program, source }),
-            Err(_elapsed) => Err(CmdError::TimedOut { program, after }),
+            Ok(Err(source)) => Err(self.failed(source)),
+            Err(_elapsed) => Err(CmdError::TimedOut { program: self.name(), after }),
         }
     }
 
     /// Starts it and talks with it line by line. Dropping the conversation ends the program.
     pub fn converse(self) -> Result<Conversation, CmdError> {
-        let program = self.program.to_string_lossy().into_owned();
         let started = self.command().stderr(Stdio::null()).spawn().and_then(|mut child| {
             let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
             let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
             Ok(Conversation { _child: child, stdin, lines: BufReader::new(stdout).lines() })
         });
-        match started {
-            Ok(conversation) => Ok(conversation),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
-                Err(CmdError::Missing { program })
+        started.map_err(|source| self.failed(source))
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+
+    /// The system says the same of a missing program and of a missing directory to run it in.
+    fn failed(&self, source: io::Error) -> CmdError {
+        let program = self.name();
+        if source.kind() != io::ErrorKind::NotFound {
+            return CmdError::Io { program, source };
+        }
+        match self.dir.as_ref().filter(|dir| !dir.is_dir()) {
+            Some(dir) => {
+                let message = format!("the directory `{}` does not exist", dir.display());
+                CmdError::Io { program, source: io::Error::new(source.kind(), message) }
             }
-            Err(source) => Err(CmdError::Io { program, source }),
+            None => CmdError::Missing { program },
         }
     }
 
@@ -205,7 +213,7 @@ impl Cmd {
         command
     }
 
-    async fn run_unbounded(self) -> io::Result<Output> {
+    async fn run_unbounded(&self) -> io::Result<Output> {
         let mut child = self.command().stderr(Stdio::piped()).spawn()?;
         let mut group = Group::of(&child);
         let (stdin, stdout, stderr) =
@@ -351,6 +359,25 @@ mod tests {
             Cmd::new("true").run().await.unwrap();
         }
         panic!("the child of a program that was given up is still alive");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_leaves_no_helpers_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        // The helper has the lock for as long as it runs.
+        let script = "exec 9> lock; flock 9; sleep 600 & wait";
+        let hanging = Cmd::new("sh").args(["-c", script]).dir(dir.path());
+        let error = hanging.timeout(Duration::from_millis(500)).run().await.unwrap_err();
+        assert!(matches!(error, CmdError::TimedOut { .. }), "{error}");
+        let lock = Cmd::new("flock").args(["--timeout", "8", "lock", "true"]).dir(dir.path());
+        assert!(lock.run().await.unwrap().status.success(), "a helper still has the lock");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_not_mistaken_for_the_program() {
+        let dir = tempfile::tempdir().unwrap().path().join("absent");
+        let error = Cmd::new("true").dir(&dir).run().await.unwrap_err();
+        assert!(error.to_string().contains(dir.to_str().unwrap()), "{error}");
     }
 
     #[tokio::test]

@@ -2,7 +2,9 @@
 //!
 //! A number alone never names a process: every look and every signal compares the boot and the
 //! start time, after the pidfd is open, so that a number used again is not taken for the old one.
-//! It knows no control groups: the nonce in the environment finds what left the tree.
+//! It knows no control groups: the nonce in the environment finds what left the tree. A process
+//! that executes a program at the moment of the scan shows no environment; who ends a tree scans
+//! again until nothing is found.
 
 mod stat;
 mod table;
