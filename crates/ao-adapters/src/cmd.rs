@@ -362,18 +362,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_hangs_leaves_no_helpers_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        // The helper has the lock for as long as it runs.
-        let script = "exec 9> lock; flock 9; sleep 600 & wait";
-        let hanging = Cmd::new("sh").args(["-c", script]).dir(dir.path());
-        let error = hanging.timeout(Duration::from_millis(500)).run().await.unwrap_err();
-        assert!(matches!(error, CmdError::TimedOut { .. }), "{error}");
-        let lock = Cmd::new("flock").args(["--timeout", "8", "lock", "true"]).dir(dir.path());
-        assert!(lock.run().await.unwrap().status.success(), "a helper still has the lock");
-    }
-
-    #[tokio::test]
     async fn a_directory_that_is_not_there_is_not_mistaken_for_the_program() {
         let dir = tempfile::tempdir().unwrap().path().join("absent");
         let error = Cmd::new("true").dir(&dir).run().await.unwrap_err();

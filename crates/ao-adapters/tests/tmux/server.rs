@@ -62,7 +62,7 @@ fn a_server_is_marked_bounded_and_outlives_its_last_session() {
 #[test]
 fn a_server_without_a_marker_is_somebodys_and_not_touched() {
     with_harness(&async |harness: &Harness| {
-        let socket = harness.file("run/app.sock");
+        let socket = harness.file("run/t-app");
         let start = ["-f", "/dev/null", "new-session", "-d", "-s", "app-1", "tail -f /dev/null"];
         assert!(harness.by_hand(&socket, &start).await.status.success());
         let created = harness.tmux.create(&harness.request("app-1", WAITS)).await;

@@ -118,8 +118,7 @@ fn a_word_that_is_no_key_is_not_typed_letter_by_letter() {
 #[test]
 fn an_interrupt_reaches_the_program() {
     with_harness(&async |harness: &Harness| {
-        let handle =
-            showing(harness, "app-1", "trap 'echo interrupted' INT; echo ready", "ready").await;
+        let handle = showing(harness, "app-1", "echo ready", "ready").await;
         harness.tmux.press(&handle, "C-c").await.unwrap();
         wait_until(&harness.clock, "it ended", async || {
             harness.tmux.is_alive(&handle).await.exit.is_some()
