@@ -15,7 +15,7 @@ use ao_api::error::{ErrorBody, ErrorKind as WireKind};
 use ao_api::home::Layout;
 use ao_core::ids::{HomeId, InvalidId};
 use ao_engine::{BootError, Engine};
-use ao_store::{DataLock, LockError, OpenError, SqliteStore};
+use ao_store::{LockError, OpenError, SqliteStore};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::diffs::Diffs;
 use crate::home::{self, HomeFault};
 use crate::http;
+use crate::lock;
 use crate::offline;
 use crate::outside::{self, EndTasks, Outside, OutsideError};
 use crate::socket::{self, Socket, SocketError};
@@ -155,7 +156,7 @@ impl Daemon {
         let Setup { layout, config, program, outside, stop } = setup;
         socket::check_path(&layout.socket())?;
         home::prepare(&layout)?;
-        let lock = DataLock::acquire(&layout.data_dir)?;
+        let lock = lock::acquire(&layout)?;
         let at = outside::program(&layout);
         wrapper::write(&at, &program).map_err(|error| HomeFault::new(&at, &error))?;
         let store = Arc::new(SqliteStore::open(lock, &layout.data_dir.join(DATABASE))?);

@@ -10,6 +10,7 @@ mod doctor;
 mod fault;
 mod home;
 mod http;
+mod lock;
 pub mod offline;
 mod outside;
 mod resolve;
