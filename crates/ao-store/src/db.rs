@@ -136,16 +136,14 @@ impl Db {
     /// One that is refused is left as it is.
     pub(crate) fn open(lock: DataLock, path: &Path, options: Options) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::of_sqlite(path, &error);
-        let is_unclean = has_log(path);
         make_file(path).map_err(|error| OpenError::of_io(path, &error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags).map_err(failed)?;
         conn.busy_timeout(options.busy_for).map_err(failed)?;
         let version = schema::inspect(&conn, path)?;
-        if is_unclean {
-            // After a crash, and only then, the whole file is looked at.
-            check(&conn, path)?;
-        }
+        // The whole file, each time: a copy that was put in its place or a disk that forgets shows
+        // only when the damaged page is read, and that may be in the middle of a kill.
+        check(&conn, path)?;
         prepare(&conn, &options).map_err(failed)?;
         schema::migrate(&mut conn, version).map_err(failed)?;
         Ok(Self { conn, options, path: path.to_owned(), _lock: lock })
@@ -248,12 +246,6 @@ pub(crate) fn snapshot<T>(
 }
 
 /// Whether a log was left behind: the last daemon did not close the database.
-fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0)
-}
-
 /// Makes the file, for its owner only (it holds prompts and nonces), and its name durable.
 fn make_file(path: &Path) -> std::io::Result<()> {
     if path.try_exists()? {
@@ -270,7 +262,11 @@ fn check(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let found = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match found {
         Ok(answer) if answer == "ok" => Ok(()),
-        Ok(message) => Err(OpenError::Corrupt { path: path.to_owned(), message }),
+        Ok(found) => {
+            // A heading, and one line per finding.
+            let message = found.lines().last().unwrap_or_default().to_owned();
+            Err(OpenError::Corrupt { path: path.to_owned(), message })
+        }
         Err(error) => Err(OpenError::of_sqlite(path, &error)),
     }
 }

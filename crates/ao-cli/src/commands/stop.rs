@@ -39,22 +39,28 @@ pub(crate) async fn run(
     context: &Context<'_>,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
-    let pid = match context.client.status().await {
-        Ok(status) => status.pid,
+    // Taken before it is asked to end: the number could belong to another process afterwards.
+    let before = match context.client.status().await {
+        Ok(status) => Some((status.pid, process(status.pid))),
         Err(error) if error.body().kind == ErrorKind::Unreachable => {
             return show(ui, &Stopped { pid: None, sessions: Vec::new() });
         }
-        Err(error) => return Err(error.into()),
+        // One that cannot tell about its sessions, for instance since its database is damaged, can
+        // end all the same.
+        Err(_untold) => None,
     };
-    // Taken before it is asked to end: the number could belong to another process afterwards.
-    let process = process(pid);
     let patient = context.client.clone().with_timeout(STOP_FOR_MAX);
     let asked = patient.shutdown(&ShutdownRequest { sessions: args.sessions }).await;
-    let sessions = match asked {
-        Ok(response) => response.sessions,
+    let (pid, process, sessions) = match (asked, before) {
+        (Ok(response), Some((pid, process))) => (pid, process, response.sessions),
+        (Ok(response), None) => (response.pid, process(response.pid), response.sessions),
         // Gone before it could answer is gone all the same.
-        Err(error) if error.body().kind == ErrorKind::Unreachable && !args.sessions => Vec::new(),
-        Err(error) => return Err(error.into()),
+        (Err(error), Some((pid, process)))
+            if error.body().kind == ErrorKind::Unreachable && !args.sessions =>
+        {
+            (pid, process, Vec::new())
+        }
+        (Err(error), _) => return Err(error.into()),
     };
     ui.progress("ao daemon: stopping …");
     if let Some(process) = process {

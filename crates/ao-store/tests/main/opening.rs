@@ -74,7 +74,7 @@ fn a_file_that_is_no_database_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_file_damaged_by_a_crash_is_refused() {
+fn a_damaged_file_is_refused_however_it_was_closed() {
     let dir = tempfile::tempdir().unwrap();
     closed_store(dir.path());
     let path = path_in(dir.path());
@@ -84,10 +84,15 @@ fn a_file_damaged_by_a_crash_is_refused() {
     file.seek(SeekFrom::Start(3 * 4096)).unwrap();
     let n_bytes = usize::try_from(length).unwrap() - 3 * 4096;
     file.write_all(&vec![0xa5; n_bytes]).unwrap();
+    let refused = || {
+        let error = refusal(dir.path());
+        assert!(matches!(&error, OpenError::Corrupt { .. }), "{error:?}");
+        assert!(!error.to_string().contains('\n'), "{error}");
+    };
+    refused();
     // What an unclean end leaves behind.
     fs::write(dir.path().join("ao.db-wal"), [0_u8; 32]).unwrap();
-    let error = refusal(dir.path());
-    assert!(matches!(&error, OpenError::Corrupt { .. }), "{error:?}");
+    refused();
 }
 
 #[test]
