@@ -73,5 +73,7 @@ pub const SESSION_UNKNOWN: &str = "SESSION_UNKNOWN";
 pub const SESSION_AMBIGUOUS: &str = "SESSION_AMBIGUOUS";
 /// Code: no project is registered under this id or for this directory.
 pub const PROJECT_UNKNOWN: &str = "PROJECT_UNKNOWN";
+/// Code: the daemon is about to end.
+pub const STOPPING: &str = "STOPPING";
 /// Code: the daemon starts and cannot answer yet.
 pub const STARTING: &str = "STARTING";

@@ -57,7 +57,11 @@ impl Config {
         for path in candidates {
             match std::fs::read_to_string(path) {
                 Ok(text) => return Self::parse(path, &text, env),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Below something that is no directory there is no file either; what is wrong with
+                // such a home is told by whoever makes its directories.
+                Err(error)
+                    if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory]
+                        .contains(&error.kind()) => {}
                 Err(error) => {
                     return Err(ConfigError::one(
                         format!("`{}`", path.display()),

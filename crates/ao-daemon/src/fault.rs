@@ -41,7 +41,7 @@ impl Fault {
         Self::new(
             code::SESSION_UNKNOWN,
             ErrorKind::NotFound,
-            format!("there is no session `{what}`"),
+            format!("there is no session `{}`", shown(what)),
         )
     }
 
@@ -50,13 +50,14 @@ impl Fault {
         Self::new(
             code::PROJECT_UNKNOWN,
             ErrorKind::NotFound,
-            format!("there is no project `{what}`"),
+            format!("there is no project `{}`", shown(what)),
         )
     }
 
     /// The daemon ends.
     pub(crate) fn stopping() -> Self {
-        Self::new("STOPPING", ErrorKind::Unavailable, "the daemon is about to end")
+        Self::new(code::STOPPING, ErrorKind::Unavailable, "the daemon is about to end")
+            .with_hint("`ao start` starts it again, and what was begun goes on")
     }
 
     /// The daemon is not ready.
@@ -75,13 +76,25 @@ impl Fault {
     }
 }
 
-/// What was asked is well formed, and cannot be done as things are.
+/// Longest part of somebody's text that is repeated in a message: enough to recognise it.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// A text from outside on one line: it may hold anything, and be of any length.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
+}
+
+/// What was asked is well formed, and cannot be done as things are. A damaged file is the fault of
+/// a disk or of a hand, not of this program.
 const FAILED_CODES: &[&str] =
-    &["AGENT_MISSING", "GIT_MISSING", "NOT_A_REPO", "TMUX_MISSING", "UNBORN"];
+    &["AGENT_MISSING", "GIT_MISSING", "NOT_A_REPO", STORE_CORRUPT, "TMUX_MISSING", "UNBORN"];
+
+/// The database holds what cannot be read.
+const STORE_CORRUPT: &str = "STORE_CORRUPT";
 
 fn wire_kind(code: &str, kind: ErrorKind) -> WireKind {
     match kind {
-        ErrorKind::User if FAILED_CODES.contains(&code) => WireKind::Failed,
+        ErrorKind::User | ErrorKind::Bug if FAILED_CODES.contains(&code) => WireKind::Failed,
         ErrorKind::User => WireKind::User,
         ErrorKind::NotFound => WireKind::NotFound,
         ErrorKind::Conflict => WireKind::Conflict,
@@ -99,10 +112,18 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "BRANCH_INVALID" => "`git check-ref-format --branch NAME` tells what git takes",
         "BRANCH_TAKEN" => "name another one with `--branch`",
         "GIT_MISSING" => "install git, for instance with `apt-get install git`",
-        "NOT_A_REPO" => "`git init` makes one",
-        "PROJECT_EXISTS" => "`ao project ls` shows them; `--id` gives it another id",
+        "NOT_A_REPO" => {
+            "`git init` makes one; one that was moved is registered again by `ao project add`"
+        }
+        "PROJECT_EXISTS" => {
+            "`ao project ls` shows them; `--id` names a free id, `ao project rm` forgets one"
+        }
         "PROJECT_LIVE" => "`ao kill --all --project ID` ends its sessions",
         "SESSION_ENDED" => "`ao spawn` starts a new one; `ao explain ID` says how it ended",
+        STORE_CORRUPT => {
+            "`ao stop`, then put a copy of the database in its place, or move it aside with its \
+             `-wal` and `-shm` companions; agents, worktrees and branches are not touched by that"
+        }
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
         "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",
         code::PROJECT_UNKNOWN => "`ao project ls` shows them; `ao project add` registers one",
@@ -133,7 +154,7 @@ impl From<StoreError> for Fault {
             StoreError::KeyTaken { .. } => "KEY_TAKEN",
             StoreError::FactSeen { .. } => "FACT_SEEN",
             StoreError::NotFound { .. } => "NOT_FOUND",
-            StoreError::Corrupt { .. } => "STORE_CORRUPT",
+            StoreError::Corrupt { .. } => STORE_CORRUPT,
             StoreError::Unavailable { .. } => "STORE_UNAVAILABLE",
         };
         Self::new(code, error.kind(), error.to_string())
@@ -239,6 +260,20 @@ mod tests {
         check(&Fault::new("EXISTS", ErrorKind::Conflict, "x"), "409 EXISTS");
         check(&Fault::starting(), "503 STARTING");
         check(&Fault::bug("x"), "500 BUG");
+    }
+
+    #[test]
+    fn a_damaged_database_is_no_bug_and_has_a_way_out() {
+        let fault = Fault::from(StoreError::Corrupt { message: "malformed".to_owned() });
+        check(&fault, "422 STORE_CORRUPT");
+        assert!(fault.into_body().hint.is_some_and(|hint| hint.contains("`ao stop`")));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_on_one_short_line() {
+        let named = Fault::session_unknown(&format!("a\nb{}", "x".repeat(3000))).into_body();
+        assert!(named.message.starts_with("there is no session `a\\nbxxx"), "{}", named.message);
+        assert!(named.message.len() < 100);
     }
 
     #[test]

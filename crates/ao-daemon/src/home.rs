@@ -84,6 +84,9 @@ pub(crate) fn check(layout: &Layout) -> Result<(), HomeFault> {
         return prove_writable(home);
     }
     let there = home.ancestors().find(|dir| dir.exists()).unwrap_or_else(|| Path::new("/"));
+    if !there.is_dir() {
+        return Err(HomeFault::new(there, &io::Error::from(io::ErrorKind::NotADirectory)));
+    }
     rustix::fs::access(there, rustix::fs::Access::WRITE_OK)
         .map_err(|error| HomeFault::new(there, &io::Error::from(error)))
 }
@@ -169,6 +172,16 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let fault = prepare(&layout(&file.join("home"))).expect_err("a file is no directory");
         assert!(fault.to_string().contains("file/home"), "{fault}");
+    }
+
+    #[test]
+    fn a_home_below_a_file_is_found_out_without_making_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let fault = check(&layout(&file.join("home"))).expect_err("a file is no directory");
+        assert!(fault.to_string().contains("file`: not a directory"), "{fault}");
+        assert!(check(&layout(&dir.path().join("home"))).is_ok());
     }
 
     #[test]

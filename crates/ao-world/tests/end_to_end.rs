@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crash;
+mod damage;
 mod death;
 mod escalation;
 mod events;

@@ -260,7 +260,9 @@ impl Repo {
     ) -> Result<(), WorkspaceError> {
         let name = branch.as_str();
         let invalid = || WorkspaceError::BranchInvalid { branch: name.to_owned() };
-        if name.is_empty() || name.contains('\0') || name.starts_with('-') || name == "HEAD" {
+        // `@` is what git itself reads as `HEAD`.
+        let is_head = ["HEAD", "@"].contains(&name);
+        if name.is_empty() || name.contains('\0') || name.starts_with('-') || is_head {
             return Err(invalid());
         }
         let git = self.look().args(["check-ref-format", "--branch", name]).run().await?;

@@ -42,6 +42,7 @@ pub struct AddArgs {
 #[derive(Debug, Args)]
 pub struct IdArgs {
     /// The project.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub id: String,
 }
 

@@ -2,7 +2,7 @@
 
 mod plan;
 
-use ao_api::error::PROJECT_UNKNOWN;
+use ao_api::error::{PROJECT_UNKNOWN, STOPPING};
 use ao_api::project::AddProjectRequest;
 use ao_api::session::{Phase, Session, WAIT_MS_MAX, WaitOutcome, WaitQuery};
 use ao_api::spawn::SpawnRequest;
@@ -161,7 +161,8 @@ async fn settle(
             left_phase: Some(session.phase),
             timeout_ms: Some(WAIT_MS_MAX),
         };
-        let waited = context.client.wait(&session.id, &query).await?;
+        let waited = context.client.wait(&session.id, &query).await;
+        let waited = waited.map_err(|error| left_behind(&error, &session.id))?;
         session = waited.session;
         if let (WaitOutcome::TimedOut, Some(trouble)) = (waited.outcome, &session.trouble) {
             let message = format!("{} is not started yet: {trouble}", session.id);
@@ -185,6 +186,16 @@ async fn settle(
             Ok(session)
         }
     }
+}
+
+/// A start whose daemon went away is journalled: the next daemon goes on with it.
+fn left_behind(error: &ClientError, id: &str) -> CliError {
+    let mut body = error.body();
+    if body.kind == ErrorKind::Unreachable || body.code == STOPPING {
+        body.message = format!("{id} is not started yet: {}", body.message);
+        body.hint = Some(format!("`ao start` goes on with it; `ao kill {id}` gives up then"));
+    }
+    CliError::Own(body)
 }
 
 const fn doing(phase: Phase) -> &'static str {

@@ -124,7 +124,7 @@ async fn preflight_refuses_before_anything_happens(harness: &dyn WorkspaceHarnes
     assert_eq!(code(CreateWorkspace { repo: nowhere, ..good.clone() }).await, "NOT_A_REPO");
     let unborn = harness.unborn_repo().await;
     assert_eq!(code(CreateWorkspace { repo: unborn, ..good.clone() }).await, "UNBORN");
-    for name in ["-evil", "a..b", "a b", "a.lock", "@{-1}", "", "HEAD", "a//b", "a\u{7f}"] {
+    for name in ["-evil", "a..b", "a b", "a.lock", "@{-1}", "@", "", "HEAD", "a//b", "a\u{7f}"] {
         let branch = BranchName::new(name);
         let got = code(CreateWorkspace { branch, ..good.clone() }).await;
         assert_eq!(got, "BRANCH_INVALID", "{name}");
