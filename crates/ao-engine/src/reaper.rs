@@ -46,6 +46,10 @@ const FULL_PASS_EVERY: u64 = 12;
 /// a few milliseconds of each other, and are one incident only when they are looked at together.
 const GATHER_FOR: Duration = Duration::from_millis(100);
 
+/// Shortest pause between two ticks: a deadline that cannot be taken in now is not asked for without
+/// pause.
+const TICK_PAUSE: Duration = Duration::from_millis(20);
+
 /// A jump of the suspended time that counts as a resume.
 const SUSPEND_MIN: Duration = Duration::from_secs(1);
 
@@ -204,7 +208,7 @@ impl Reaper {
         let look_at = self.agenda.next_at();
         let soonest = look_at.unwrap_or(pass_at).min(pass_at).saturating_sub(now.since_boot);
         match self.ports.deadlines.next_due_in(&now).await {
-            Ok(Some(deadline)) => soonest.min(deadline),
+            Ok(Some(deadline)) => soonest.min(deadline.max(TICK_PAUSE)),
             Ok(None) | Err(_) => soonest,
         }
     }

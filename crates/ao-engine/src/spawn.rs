@@ -54,6 +54,10 @@ pub struct SpawnRequest {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
+/// Branch names tried for a session without one of its own: one for each other home that ever used
+/// the repository, and more than anybody has.
+const BRANCHES_TRIED_MAX: u32 = 32;
+
 /// Why a session was not started. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpawnError {
@@ -192,10 +196,32 @@ impl Seeder {
         self.ports.runtime.find(&runtime).await.map(drop)?;
 
         let session = self.ports.projects.next_session_id(&request.project.id).await?;
-        let workspace = self.workspace_of(request, &session);
-        let pre_image = self.ports.workspace.preflight(&workspace).await?;
+        let (workspace, pre_image) = self.free_workspace(request, &session).await?;
         let env = self.agent_env(request, &session, &launch, &nonce);
         Ok(Planned { session, launch, nonce, workspace, pre_image, env })
+    }
+
+    /// A worktree on the branch that was asked for, or on one of the session's own name that nobody
+    /// has: another home on this repository counts its sessions, and names their branches, alike.
+    async fn free_workspace(
+        &self,
+        request: &SpawnRequest,
+        session: &SessionId,
+    ) -> Result<(CreateWorkspace, PreImage), SpawnError> {
+        let mut workspace = self.workspace_of(request, session);
+        for n in 2..=BRANCHES_TRIED_MAX {
+            let pre_image = self.ports.workspace.preflight(&workspace).await;
+            let is_free = match &pre_image {
+                Ok(found) => found.branch_at.is_none(),
+                Err(error) => !matches!(error, WorkspaceError::BranchTaken { .. }),
+            };
+            if is_free || request.branch.is_some() {
+                return Ok((workspace, pre_image?));
+            }
+            workspace.branch = BranchName::new(format!("ao/{session}.{n}"));
+        }
+        let pre_image = self.ports.workspace.preflight(&workspace).await?;
+        Ok((workspace, pre_image))
     }
 
     fn workspace_of(&self, request: &SpawnRequest, session: &SessionId) -> CreateWorkspace {

@@ -8,7 +8,7 @@ use ao_core::record::ActivityState;
 use ao_engine::SpawnError;
 use ao_testkit::machine::{Fault, Op};
 
-use crate::harness::World;
+use crate::harness::{REPO, World};
 
 #[test]
 fn a_session_is_spawned_observed_reacted_to_and_killed() {
@@ -192,6 +192,21 @@ fn a_goodbye_is_looked_into_at_once() {
     world.signal(&id, ActivityState::Exited);
     world.pass_time(Duration::from_millis(500));
     assert!(world.session(&id).lifecycle.is_terminal(), "{}", world.shown(&id));
+}
+
+#[test]
+fn a_session_never_goes_on_with_a_branch_that_bears_its_name_by_chance() {
+    let world = World::new(16);
+    assert!(world.workspace.add_branch(std::path::Path::new(REPO), "ao/app-1"));
+    let id = world.spawn("mute");
+    assert_eq!(id.as_str(), "app-1");
+    assert_eq!(world.session(&id).record.branch.as_str(), "ao/app-1.2");
+    world.kill(&id);
+    assert_eq!(
+        world.workspace.branches(std::path::Path::new(REPO)),
+        ["ao/app-1", "main"],
+        "only its own branch goes with it"
+    );
 }
 
 #[test]
