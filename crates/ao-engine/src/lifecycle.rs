@@ -20,9 +20,9 @@ use crate::settings::EngineSettings;
 use crate::text::sanitize;
 use crate::wake::Wake;
 
-/// Tries until a fact is taken in despite concurrent writers. Every try is lost to a writer that
-/// won, so the bound is only reached when this session is written without pause.
-const CONFLICTS_MAX: u32 = 16;
+/// Tries of a write despite concurrent writers. Every try is lost to a writer that won, so the
+/// bound is only reached when this session is written without pause.
+pub(crate) const CONFLICTS_MAX: u32 = 16;
 
 /// How long a signal waits for the launch that sent it to be committed: longer than the proof of
 /// an exec takes on a loaded machine, shorter than a hook's patience.

@@ -9,13 +9,10 @@ use ao_core::message::{
 };
 use ao_core::ports::{Commit, ErrorKind, Expected, StoreError};
 
-use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
 use crate::text::sanitize;
 use crate::wake::Wake;
-
-/// Tries of a write that only loses to writers that won.
-const CONFLICTS_MAX: u32 = 16;
 
 /// A message of a person.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaSte
 use ao_core::session::{BranchFate, RuntimeHandle, Session, WorkspaceFate};
 use ao_core::step::Step;
 
-use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
@@ -24,9 +24,6 @@ use crate::spawn::{Seeder, SpawnError, SpawnRequest};
 /// How long a kill waits for its teardown before it answers `pending`: a tree that ignores
 /// SIGTERM, and a large worktree, take a few seconds each.
 const KILL_FOR_MAX: Duration = Duration::from_secs(30);
-
-/// Tries of a write that only loses to writers that won.
-const CONFLICTS_MAX: u32 = 16;
 
 /// Why something asked of a session was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
