@@ -245,7 +245,6 @@ pub(crate) fn snapshot<T>(
     work(&tx)
 }
 
-/// Whether a log was left behind: the last daemon did not close the database.
 /// Makes the file, for its owner only (it holds prompts and nonces), and its name durable.
 fn make_file(path: &Path) -> std::io::Result<()> {
     if path.try_exists()? {
