@@ -187,6 +187,21 @@ async fn a_start_that_is_in_trouble_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn a_start_whose_daemon_ends_is_named_and_goes_on_later() {
+    let spawned = session("app-1", &[("/phase", json!("worktree"))]);
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "POST /api/v1/sessions" => server::json(201, &spawned.to_string()),
+        _ => server::json(503, &refusal("STOPPING", "unavailable", "the daemon is about to end")),
+    };
+    let (ended, _) = ao_with(answer, &["spawn", "fix it"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::FAILED, ""));
+    insta::assert_snapshot!(ended.err, @r"
+    Error: app-1 is not started yet: the daemon is about to end
+    Hint: `ao start` goes on with it; `ao kill app-1` gives up then
+    ");
+}
+
+#[tokio::test]
 async fn an_unknown_repository_is_refused_with_what_to_do_when_nobody_can_be_asked() {
     let body = refusal("PROJECT_UNKNOWN", "not_found", "`/w` belongs to no project");
     let (ended, _) = ao_with(|_| server::json(404, &body), &["spawn", "fix it"]).await;

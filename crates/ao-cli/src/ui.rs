@@ -126,8 +126,11 @@ impl Ui {
 
     /// What the parser says about a command line: it brings its own words and line ends.
     pub(crate) fn refuse(&mut self, text: &str) {
-        let text = text.strip_prefix("error:").map(|rest| format!("Error:{rest}"));
-        self.err_write(text.as_deref().unwrap_or_default());
+        match text.strip_prefix("error:") {
+            Some(rest) => self.err_write(&format!("Error:{rest}")),
+            // A command that is only the beginning of one is answered by its help.
+            None => self.err_write(text),
+        }
     }
 
     /// A failure.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
-use ao_core::ports::{Clock, DiffStat};
+use ao_core::ports::{Clock, DiffStat, WorkspaceLook};
 use ao_core::session::{Session, WorkspaceFate};
 use ao_core::time::Moment;
 use ao_engine::SessionManager;
@@ -50,7 +50,7 @@ impl Diffs {
             .buffer_unordered(LOOKS_AT_ONCE)
             .for_each(|(id, look)| {
                 match look {
-                    Ok(look) => self.put(&id, now, look.diff),
+                    Ok(look) => self.note(&id, now, &look),
                     Err(error) => tracing::debug!(session = %id, %error, "Could not look."),
                 }
                 std::future::ready(())
@@ -74,9 +74,15 @@ impl Diffs {
         known.get(id).is_some_and(|(at, _)| now.since(at) < FRESH_FOR)
     }
 
-    fn put(&self, id: &SessionId, at: Moment, diff: DiffStat) {
+    /// Takes in a look. A worktree that is not there has no changes to tell, which is not to have
+    /// none.
+    pub(crate) fn note(&self, id: &SessionId, at: Moment, look: &WorkspaceLook) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.clone(), (at, diff));
+        if look.exists {
+            known.insert(id.clone(), (at, look.diff));
+        } else {
+            known.remove(id);
+        }
     }
 }
 

@@ -107,7 +107,10 @@ fn wire_kind(code: &str, kind: ErrorKind) -> WireKind {
 fn hint_of(code: &str) -> Option<&'static str> {
     Some(match code {
         "AGENT_MISSING" => "install it, or put it on the PATH of the shell that runs `ao spawn`",
-        "AGENT_UNKNOWN" => "`[agents.NAME]` in the configuration names a program to launch",
+        "AGENT_UNKNOWN" => {
+            "`[agents.NAME]` in the configuration names a program to launch; `ao stop`, then \
+             `ao start` takes in a change of it"
+        }
         "BASE_MISSING" => "fetch it first, or name another one with `--base`",
         "BRANCH_INVALID" => "`git check-ref-format --branch NAME` tells what git takes",
         "BRANCH_TAKEN" => "name another one with `--branch`",

@@ -20,6 +20,16 @@ fn a_command_line_that_makes_no_sense_exits_2_and_says_what_was_meant() {
 }
 
 #[test]
+fn half_a_command_exits_2_and_shows_what_may_follow() {
+    let env = TestEnv::new();
+    for (line, expect) in [(&[][..], "spawn"), (&["project"], "add"), (&["config"], "schema")] {
+        let ended = env.ao(line);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""));
+        assert!(ended.err.contains("Usage:") && ended.err.contains(expect), "{ended:?}");
+    }
+}
+
+#[test]
 fn every_command_without_a_daemon_exits_5() {
     let env = TestEnv::new();
     let lines: [&[&str]; 8] = [

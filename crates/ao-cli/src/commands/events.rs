@@ -85,7 +85,11 @@ fn show_reset(reset: Reset, ui: &mut Ui) -> Result<(), CliError> {
         let Reset { oldest, head } = reset;
         return ui.json_line(&ResetLine { kind: "reset", oldest, head });
     }
-    ui.note(format!("Changes before {} are no longer kept.", reset.oldest));
+    ui.note(if reset.oldest <= 1 {
+        "That position is not one of this home: every change is told again.".to_owned()
+    } else {
+        format!("Changes before {} are no longer kept.", reset.oldest)
+    });
     Ok(())
 }
 

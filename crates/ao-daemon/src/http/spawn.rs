@@ -76,7 +76,8 @@ fn agent(
     match name {
         Some(name) => Ok(AgentName::parse(name)?),
         None => Err(Fault::new("AGENT_UNKNOWN", ErrorKind::User, "no agent was named").with_hint(
-            "name one with `--agent`, give a command after `--`, or set `[defaults] agent`",
+            "name one with `--agent`, give a command after `--`, or set `[defaults] agent` and \
+             restart the daemon",
         )),
     }
 }

@@ -6,8 +6,8 @@ use ao_api::terminal::{
     Attach, AttachQuery, Diff, DiffQuery, InterruptResponse, Output, OutputQuery,
 };
 use ao_core::ids::SessionId;
-use ao_core::ports::{AttachMode, DiffStat};
-use ao_core::session::Phase;
+use ao_core::ports::{AttachMode, DiffStat, ErrorKind};
+use ao_core::session::{Phase, Session};
 use axum::Json;
 use axum::extract::State;
 
@@ -58,6 +58,10 @@ pub(crate) async fn diff(
 ) -> Result<Json<Diff>, Fault> {
     let session = sessions::read(&app, &id).await?;
     let look = app.engine.sessions.inspect(&id).await?;
+    app.diffs.note(&id, app.ports.clock.now(), &look);
+    if !look.exists {
+        return Err(worktree_gone(&session));
+    }
     let text = if asked.stat { summary(look.diff) } else { app.engine.sessions.diff(&id).await? };
     Ok(Json(Diff {
         session: id.to_string(),
@@ -66,6 +70,14 @@ pub(crate) async fn diff(
         truncated: text.len() >= DIFF_BYTES_MAX,
         text,
     }))
+}
+
+/// An empty difference would say that nothing was done.
+fn worktree_gone(session: &Session) -> Fault {
+    let record = &session.record;
+    let path = record.workspace.path.display();
+    Fault::new("WORKTREE_GONE", ErrorKind::NotFound, format!("worktree `{path}` is gone"))
+        .with_hint(format!("if branch `{}` is kept, its commits stand there", record.branch))
 }
 
 pub(crate) async fn attach(

@@ -65,6 +65,21 @@ fn a_daemon_whose_database_breaks_under_it_can_be_stopped() {
 }
 
 #[test]
+fn a_worktree_that_vanished_is_not_one_without_changes() {
+    let world = World::started();
+    let id = world.spawn("one", "exec sleep 600");
+    let worktree = world.ok(&["path", &id]).trim().to_owned();
+    fs::remove_dir_all(&worktree).unwrap();
+    let refused = world.refused(&["diff", &id]);
+    assert_eq!((refused.exit, refused.code.as_str()), (3, "WORKTREE_GONE"), "{refused:?}");
+    assert!(refused.message.contains(&worktree), "{refused:?}");
+    assert_eq!(world.session(&id)["changes"], serde_json::Value::Null);
+    assert_eq!(world.session(&id)["status"], "working");
+    world.ok(&["kill", &id]);
+    assert_eq!(world.worktrees().len(), 1, "its registration went with it");
+}
+
+#[test]
 fn an_empty_id_is_malformed_and_not_a_route_of_another_version() {
     let world = World::started();
     for command in [["project", "show", ""], ["project", "rm", ""], ["show", "", "--json"]] {
