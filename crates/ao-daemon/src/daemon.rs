@@ -71,9 +71,12 @@ impl DaemonError {
                 WireKind::Failed,
                 "make it writable, or set `AO_HOME` to a directory that is",
             ),
-            Self::Lock(LockError::Held { .. }) => {
-                ("ALREADY_RUNNING", WireKind::Conflict, "`ao status` shows it, `ao stop` ends it")
-            }
+            Self::Lock(LockError::Held { .. }) => (
+                "ALREADY_RUNNING",
+                WireKind::Conflict,
+                "`ao status` shows it, `ao stop` ends it; when its socket was deleted, neither \
+                 reaches it: then `kill` with its pid ends it, and the agents run on",
+            ),
             Self::Lock(LockError::Unwritable { .. }) => (
                 "HOME_UNWRITABLE",
                 WireKind::Failed,
