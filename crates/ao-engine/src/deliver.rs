@@ -32,7 +32,9 @@ impl Messenger {
         &self,
         session: &ao_core::ids::SessionId,
     ) -> Result<usize, StoreError> {
-        let mut n_moved = 0_usize;
+        // One delivery at a time works on a session, so what is being typed as this one begins was
+        // left by one that lost the store half-way.
+        let mut n_moved = self.settle_in_doubt(|id| id == session).await?;
         while !self.is_stopping() {
             let Some(loaded) = self.ports.sessions.get(session).await? else { break };
             let messages = self.ports.messages.messages_of(session, MESSAGES_MAX).await?;
@@ -117,7 +119,8 @@ impl Messenger {
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
         }
-        let typing = Message { state: MessageState::Typing, ..message.clone() };
+        let launch = session.lifecycle.launch.as_ref().map(|launch| launch.id.clone());
+        let typing = Message { state: MessageState::Typing, launch, ..message.clone() };
         let (to, reason) = match self.put_in(&typing, handle, traits).await {
             Ok(()) if traits.signals.has_submit() => (MessageState::Typed, None),
             Ok(()) => (MessageState::Typed, Some(MessageReason::CannotConfirm)),
@@ -150,7 +153,24 @@ impl Messenger {
             // Enter would go to the copy mode; the text stands in the composer.
             return Err(MessageReason::CopyMode);
         }
+        // Enter would answer a dialog that opened meanwhile.
+        self.check_enter(message).await?;
         self.ports.terminal.press(handle, "Enter").await.map_err(in_doubt)
+    }
+
+    /// Reads the session again: what was heard since the paste may forbid the Enter.
+    async fn check_enter(&self, message: &Message) -> Result<(), MessageReason> {
+        let read = self.ports.sessions.get(&message.session).await;
+        let session =
+            read.map_err(|_error| MessageReason::CannotTell)?.ok_or(MessageReason::SessionEnded)?;
+        let lifecycle = &session.lifecycle;
+        let launch = lifecycle.launch.as_ref().map(|launch| &launch.id);
+        if lifecycle.is_terminal() || launch != message.launch.as_ref() {
+            return Err(MessageReason::SessionEnded);
+        }
+        let is_blocked =
+            lifecycle.activity.is_some_and(|activity| activity.state == ActivityState::Blocked);
+        if is_blocked { Err(MessageReason::Blocked) } else { Ok(()) }
     }
 }
 

@@ -90,7 +90,7 @@ impl Engine {
     /// is left that no session accounts for. Effects are not performed before the first pass.
     pub async fn boot(&self) -> Result<BootReport, BootError> {
         let n_leftovers = self.remove_leftovers().await?;
-        let n_in_doubt = self.messenger.settle_in_doubt().await?;
+        let n_in_doubt = self.messenger.settle_in_doubt(|_| true).await?;
         let sagas = self.ports.sagas.in_flight().await?;
         for saga in &sagas {
             self.runner.start(&saga.session);

@@ -189,7 +189,7 @@ impl Messenger {
     fn start_all(&self, unfinished: &[Message]) {
         let sessions: BTreeSet<&SessionId> = unfinished
             .iter()
-            .filter(|message| message.state == MessageState::Queued)
+            .filter(|message| matches!(message.state, MessageState::Queued | MessageState::Typing))
             .map(|message| &message.session)
             .collect();
         for session in sessions {
@@ -222,18 +222,20 @@ impl Messenger {
         !is_claimed
     }
 
-    /// What was being typed when the daemon went away is in doubt: nobody can tell whether it
-    /// arrived, and it is never typed twice.
-    pub(crate) async fn settle_in_doubt(&self) -> Result<usize, StoreError> {
+    /// What was being typed when the daemon went away, or when a delivery lost the store, is in
+    /// doubt: nobody can tell whether it arrived, and it is never typed twice.
+    ///
+    /// *Assumptions*: nobody is typing at these sessions now.
+    pub(crate) async fn settle_in_doubt(
+        &self,
+        is_of: impl Fn(&SessionId) -> bool,
+    ) -> Result<usize, StoreError> {
         let unfinished = self.ports.messages.unfinished().await?;
-        let mut by_session: BTreeMap<SessionId, Vec<Message>> = BTreeMap::new();
-        for message in unfinished {
-            if message.state == MessageState::Typing {
-                by_session.entry(message.session.clone()).or_default().push(message);
-            }
-        }
+        let interrupted = unfinished
+            .into_iter()
+            .filter(|message| message.state == MessageState::Typing && is_of(&message.session));
         let mut n_settled = 0_usize;
-        for message in by_session.into_values().flatten() {
+        for message in interrupted {
             self.move_message(&message, MessageState::InDoubt, Some(MessageReason::Interrupted))
                 .await?;
             n_settled = n_settled.saturating_add(1);
