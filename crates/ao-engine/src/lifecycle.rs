@@ -195,7 +195,8 @@ impl LifecycleManager {
     /// Writes down that the machinery of an ended session was put away.
     pub(crate) async fn end_phase(&self, session: &SessionId) -> Result<(), StoreError> {
         let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(()) };
-        if loaded.saga.is_some() || loaded.session.record.phase == Phase::Ended {
+        let is_terminal = loaded.session.lifecycle.is_terminal();
+        if loaded.saga.is_some() || !is_terminal || loaded.session.record.phase == Phase::Ended {
             return Ok(());
         }
         let now = self.ports.clock.now();

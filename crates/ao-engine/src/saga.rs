@@ -12,14 +12,14 @@
 mod launch;
 mod teardown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
 use ao_core::ports::{Commit, CreateRuntime, CreateWorkspace, Expected, Loaded, StoreError};
 use ao_core::saga::{Saga, SagaChange, SagaDirection, SagaKind, SagaStep, SagaTrouble};
-use ao_core::session::{ProcessIdentity, SessionRecord};
+use ao_core::session::{ProcessIdentity, Session, SessionRecord};
 
 use crate::lifecycle::{LifecycleManager, ObserveError};
 use crate::outlook::{Waited, wait_until};
@@ -69,7 +69,26 @@ pub(crate) struct SagaRunner {
     lifecycle: LifecycleManager,
     wake: Wake,
     running: Arc<Mutex<BTreeSet<SessionId>>>,
-    spared: Arc<Mutex<BTreeMap<SessionId, ProcessIdentity>>>,
+    spared: SparedSet,
+}
+
+/// Processes that wait for the end of a session, once for each kill that waits.
+type SparedSet = Arc<Mutex<Vec<(SessionId, ProcessIdentity)>>>;
+
+/// Spares a process for as long as its kill waits, also when that is given up.
+pub(crate) struct Spared {
+    entry: Option<(SessionId, ProcessIdentity)>,
+    spared: SparedSet,
+}
+
+impl Drop for Spared {
+    fn drop(&mut self) {
+        let mut spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = spared.iter().position(|it| Some(it) == self.entry.as_ref());
+        if let Some(place) = place {
+            spared.swap_remove(place);
+        }
+    }
 }
 
 /// Takes a session off the list of running ones, also when its task is dropped.
@@ -122,18 +141,19 @@ impl SagaRunner {
 
     /// Names the process that asks for the end of a session: it is not signalled, because it waits
     /// for the answer. A crash forgets it, but then nobody waits any more.
-    pub(crate) fn spare(&self, session: &SessionId, caller: Option<ProcessIdentity>) {
+    pub(crate) fn spare(&self, session: &SessionId, caller: Option<ProcessIdentity>) -> Spared {
+        let entry = caller.map(|caller| (session.clone(), caller));
         let mut spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
-        match caller {
-            Some(caller) => spared.insert(session.clone(), caller),
-            None => spared.remove(session),
-        };
+        spared.extend(entry.clone());
+        Spared { entry, spared: Arc::clone(&self.spared) }
     }
 
     fn is_spared(&self, session: &SessionId, process: &ProcessIdentity) -> bool {
         let spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
-        spared.get(session).is_some_and(|it| {
-            (it.boot, it.pid, it.start_ticks) == (process.boot, process.pid, process.start_ticks)
+        spared.iter().any(|(of, it)| {
+            of == session
+                && (it.boot, it.pid, it.start_ticks)
+                    == (process.boot, process.pid, process.start_ticks)
         })
     }
 
@@ -274,10 +294,10 @@ impl SagaRunner {
         let mut commit = Commit::on(saga.session.clone(), Expected::Revision(revision), now);
         if record != loaded.session.record {
             record.updated_at = now.wall;
-            let mut session = loaded.session.clone();
-            session.record = record;
-            commit.next = Some(session);
         }
+        // Also when only the saga changes: the revision is what keeps a step and a kill that both
+        // write it from undoing each other.
+        commit.next = Some(Session { record, ..loaded.session.clone() });
         commit.saga = Some(SagaChange::Put(saga));
         self.lifecycle.commit(commit).await?;
         Ok(())

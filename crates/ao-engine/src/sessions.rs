@@ -161,7 +161,9 @@ impl SessionManager {
     /// Removes the record of an ended session. Its id stays used.
     pub async fn remove(&self, session: &SessionId) -> Result<(), SessionError> {
         let loaded = self.load(session).await?;
-        if !loaded.session.lifecycle.is_terminal() || loaded.saga.is_some() {
+        // Without the record nobody would put the rest of its machinery away.
+        let is_put_away = loaded.session.record.phase == ao_core::session::Phase::Ended;
+        if !loaded.session.lifecycle.is_terminal() || !is_put_away || loaded.saga.is_some() {
             return Err(SessionError::NotEnded { session: session.clone() });
         }
         Ok(self.ports.sessions.remove(session).await?)
@@ -185,12 +187,11 @@ impl SessionManager {
     ) -> Result<KillReport, KillError> {
         let discard = mode == RemovalMode::Discard;
         let caller = caller.and_then(|pid| self.ports.processes.identity(pid, None));
+        // Before the intent: a pass may take the saga up as soon as that is committed.
+        let _spared = self.runner.spare(session, caller);
         self.request_end(session, discard).await?;
-        self.runner.spare(session, caller);
         self.runner.start(session);
-        let settled = self.runner.settled(session, KILL_FOR_MAX).await;
-        self.runner.spare(session, None);
-        settled?;
+        self.runner.settled(session, KILL_FOR_MAX).await?;
         let loaded = self.load(session).await?;
         let workspace = loaded.session.record.workspace;
         let (fate, because) = match &loaded.saga {
@@ -223,7 +224,10 @@ impl SessionManager {
                 Step::Change(change) => self.lifecycle.plan(&loaded, *change, &fact, now),
                 Step::None { .. } => {
                     let revision = loaded.session.lifecycle.revision;
-                    Commit::on(session.clone(), Expected::Revision(revision), now)
+                    let mut commit = Commit::on(session.clone(), Expected::Revision(revision), now);
+                    // The saga's own next write must notice that this one came first.
+                    commit.next = Some(loaded.session.clone());
+                    commit
                 }
             };
             commit.saga = match &loaded.saga {
