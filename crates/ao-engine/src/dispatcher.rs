@@ -3,6 +3,8 @@
 //! At least once: an effect is marked done only after its sink has it durably, so a crash in between
 //! repeats it under the same id. No sink waits for another.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ao_core::outbox::{Condition, OutboxEntry, OutboxOutcome, Sink};
@@ -37,11 +39,18 @@ const IDLE_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Dispatcher {
     ports: EnginePorts,
     wake: Wake,
+    /// How tries ended that the store could not take yet. A try is not made again because of that;
+    /// a crash forgets it, and then it is.
+    unwritten: Arc<Mutex<BTreeMap<u64, OutboxOutcome>>>,
 }
 
 impl Dispatcher {
-    pub(crate) const fn new(ports: EnginePorts, wake: Wake) -> Self {
-        Self { ports, wake }
+    pub(crate) fn new(ports: EnginePorts, wake: Wake) -> Self {
+        Self { ports, wake, unwritten: Arc::default() }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<u64, OutboxOutcome>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Dispatches until the engine stops.
@@ -59,7 +68,8 @@ impl Dispatcher {
         }
     }
 
-    /// Performs everything that is ready, until nothing is.
+    /// Performs everything that is ready, until nothing is. One that fails keeps no other from its
+    /// turn; the first failure is told at the end.
     pub(crate) async fn drain(&self) -> Result<usize, StoreError> {
         let mut n_performed = 0_usize;
         while !self.wake.is_stopping() {
@@ -72,15 +82,32 @@ impl Dispatcher {
             let mut performed = futures_util::stream::iter(ready)
                 .map(|entry| self.perform(entry))
                 .buffer_unordered(EFFECTS_AT_ONCE);
+            let mut failure = None;
             while let Some(result) = performed.next().await {
-                result?;
+                failure = failure.or_else(|| result.err());
+            }
+            if let Some(error) = failure {
+                return Err(error);
             }
         }
         Ok(n_performed)
     }
 
     async fn perform(&self, entry: OutboxEntry) -> Result<(), StoreError> {
-        let outcome = if self.still_holds(&entry).await? {
+        let seq = entry.seq;
+        let tried = self.unwritten().get(&seq).cloned();
+        let outcome = match tried {
+            Some(outcome) => outcome,
+            None => self.attempt(&entry).await?,
+        };
+        self.unwritten().insert(seq, outcome.clone());
+        self.ports.outbox.finish(seq, outcome).await?;
+        self.unwritten().remove(&seq);
+        Ok(())
+    }
+
+    async fn attempt(&self, entry: &OutboxEntry) -> Result<OutboxOutcome, StoreError> {
+        let outcome = if self.still_holds(entry).await? {
             let Sink::Notifier(notifier) = &entry.effect.sink;
             let handed_over = match self.ports.notifiers.get(notifier) {
                 Some(port) => {
@@ -90,12 +117,12 @@ impl Dispatcher {
             };
             match handed_over {
                 Ok(()) => OutboxOutcome::Done,
-                Err(error) => self.after_failure(&entry, error),
+                Err(error) => self.after_failure(entry, error),
             }
         } else {
             OutboxOutcome::Superseded
         };
-        self.ports.outbox.finish(entry.seq, outcome).await
+        Ok(outcome)
     }
 
     /// Reads the condition again, right before the effect.
