@@ -63,6 +63,15 @@ enum Gap {
     None,
 }
 
+/// What the next pass owes because something before it could not be done.
+#[derive(Debug, Clone, Copy, Default)]
+struct Owed {
+    /// No pass has succeeded since the last boot or resume.
+    is_gap: bool,
+    /// A look was lost, so that watches that stand prove nothing.
+    is_full: bool,
+}
+
 /// What a pass did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PassReport {
@@ -85,6 +94,7 @@ pub struct Reaper {
     watches: Watches,
     events: Arc<Mutex<Option<mpsc::Receiver<WatchEvent>>>>,
     last_pass: Arc<Mutex<Option<Moment>>>,
+    owed: Arc<Mutex<Owed>>,
     agenda: Arc<Agenda>,
     n_passes: Arc<AtomicU64>,
 }
@@ -108,6 +118,7 @@ impl Reaper {
             watches,
             events: Arc::new(Mutex::new(Some(receiver))),
             last_pass: Arc::default(),
+            owed: Arc::default(),
             agenda: Arc::default(),
             n_passes: Arc::default(),
         }
@@ -117,19 +128,36 @@ impl Reaper {
         self.last_pass.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Looks at every session that is not terminal.
     ///
     /// *Flow*: sagas that wait are taken up → one question per server → triage over all answers →
     /// one fact per session → what ended is put away.
     ///
     /// *Guarantees*: no input, and twice is the same as once. A session for which all watches stand
-    /// and nothing is in doubt costs no question, except in every 12th pass.
+    /// and nothing is in doubt costs no question, except in every 12th pass. What a pass that fails
+    /// owed, the next one owes.
     pub async fn pass(&self) -> Result<PassReport, StoreError> {
         let now = self.ports.clock.now();
         let last_pass = self.last_pass().replace(now);
-        let is_first_after_gap = last_pass.is_none_or(|last| is_gap(&last, &now));
+        let is_after_gap = last_pass.is_none_or(|last| is_gap(&last, &now));
         let n_pass = self.n_passes.fetch_add(1, Ordering::Relaxed);
-        let is_full = is_first_after_gap || n_pass.is_multiple_of(FULL_PASS_EVERY);
+        let is_turn = n_pass.is_multiple_of(FULL_PASS_EVERY);
+        let owed = {
+            let mut owed = self.owed();
+            owed.is_gap |= is_after_gap;
+            owed.is_full |= owed.is_gap || is_turn || self.watches.take_missed();
+            *owed
+        };
+        let report = self.pass_with(owed).await?;
+        *self.owed() = Owed::default();
+        Ok(report)
+    }
+
+    async fn pass_with(&self, Owed { is_gap, is_full }: Owed) -> Result<PassReport, StoreError> {
         for saga in self.ports.sagas.in_flight().await? {
             self.runner.start(&saga.session);
         }
@@ -137,10 +165,15 @@ impl Reaper {
         let live: Vec<&Session> =
             sessions.iter().filter(|session| !session.lifecycle.is_terminal()).collect();
         let live_ids: BTreeSet<&SessionId> = live.iter().map(|it| &it.record.id).collect();
-        self.watches.retain(|id| live_ids.contains(id));
+        let servers: BTreeSet<ServerKey> = live
+            .iter()
+            .filter_map(|session| session.record.handle.as_ref())
+            .map(|handle| server_key(&handle.server))
+            .collect();
+        self.watches.retain(|id| live_ids.contains(id), |server| servers.contains(server));
         let looked: Vec<&Session> =
             live.iter().copied().filter(|it| is_full || self.is_in_doubt(it)).collect();
-        let gap = if is_first_after_gap { Gap::First } else { Gap::None };
+        let gap = if is_gap { Gap::First } else { Gap::None };
         let (report, changed) = self.look_with(&looked, gap, &[]).await?;
         self.watch_all(&live);
         for session in sessions.iter().filter(|session| is_to_be_put_away(session)) {
@@ -150,11 +183,13 @@ impl Reaper {
         Ok(report)
     }
 
-    /// Asks for the deadlines that are due, and has each of them decided.
+    /// Asks for the deadlines that are due, and has each of them decided. One that fails keeps no
+    /// other from its turn; the first failure is told at the end.
     pub async fn tick_escalations(&self) -> Result<usize, StoreError> {
         let now = self.ports.clock.now();
         let due = self.ports.deadlines.due(&now).await?;
         let n_due = due.len();
+        let mut failure = None;
         for deadline in due {
             let fact = Fact { at: now, kind: FactKind::Due(deadline.kind) };
             match self.lifecycle.observe(&deadline.session, fact).await {
@@ -162,10 +197,10 @@ impl Reaper {
                 Err(ObserveError::NoSession { session }) => {
                     tracing::error!(%session, "A deadline of no session came due.");
                 }
-                Err(ObserveError::Store(error)) => return Err(error),
+                Err(ObserveError::Store(error)) => failure = failure.or(Some(error)),
             }
         }
-        Ok(n_due)
+        failure.map_or(Ok(n_due), Err)
     }
 
     /// Passes, looks and ticks until the engine stops.
@@ -173,8 +208,9 @@ impl Reaper {
         let receiver = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut receiver) = receiver else { return };
         let mut pass_at = self.ports.clock.now().since_boot;
+        let mut tick_at = pass_at;
         loop {
-            let wait = self.wait_for(pass_at).await;
+            let wait = self.wait_for(pass_at, tick_at).await;
             tokio::select! {
             biased;
                            () = self.wake.stopped() => return,
@@ -183,7 +219,7 @@ impl Reaper {
                                    self.note(event).await;
                                }
                            }
-                           () = self.wake.reaper.notified() => logged(self.adopt().await),
+                           () = self.wake.reaper.notified() => self.note_look(self.adopt().await),
                            () = self.ports.clock.sleep(wait) => {}
                        }
             let now = self.ports.clock.now();
@@ -193,9 +229,25 @@ impl Reaper {
                 // Messages that are held are looked at again.
                 self.wake.messenger.notify_one();
             }
-            logged(self.take_due_looks().await);
-            logged(self.tick_escalations().await.map(drop));
+            self.note_look(self.take_due_looks().await);
+            // A gap that no pass has closed yet may have ended what a deadline is about.
+            if now.since_boot >= tick_at && !self.owed().is_gap {
+                let ticked = self.tick_escalations().await;
+                if ticked.is_err() {
+                    // Tried again without pause it would only fill the log.
+                    tick_at = now.since_boot.saturating_add(self.settings.reaper_interval);
+                }
+                logged(ticked.map(drop));
+            }
         }
+    }
+
+    /// Looks that the store was needed for are owed by the next pass.
+    fn note_look(&self, looked: Result<(), StoreError>) {
+        if looked.is_err() {
+            self.owed().is_full = true;
+        }
+        logged(looked);
     }
 
     fn is_resumed(&self, now: &Moment) -> bool {
@@ -203,12 +255,16 @@ impl Reaper {
     }
 
     /// How long until something is due: the pass, a quick look, a deadline.
-    async fn wait_for(&self, pass_at: Duration) -> Duration {
+    async fn wait_for(&self, pass_at: Duration, tick_at: Duration) -> Duration {
         let now = self.ports.clock.now();
         let look_at = self.agenda.next_at();
         let soonest = look_at.unwrap_or(pass_at).min(pass_at).saturating_sub(now.since_boot);
+        if self.owed().is_gap {
+            return soonest;
+        }
+        let tick_in = tick_at.saturating_sub(now.since_boot).max(TICK_PAUSE);
         match self.ports.deadlines.next_due_in(&now).await {
-            Ok(Some(deadline)) => soonest.min(deadline.max(TICK_PAUSE)),
+            Ok(Some(deadline)) => soonest.min(deadline.max(tick_in)),
             Ok(None) | Err(_) => soonest,
         }
     }
@@ -418,21 +474,24 @@ impl Reaper {
     }
 
     /// Puts away what an ended session leaves: its last screen is kept, its dead terminal and its
-    /// launch files go. Its worktree stays: that is for a person to decide.
+    /// launch files go. Its worktree stays: that is for a person to decide. What cannot be put away
+    /// now is left to a later pass that looks at everything.
     async fn put_away(&self, session: &Session) -> Result<(), StoreError> {
         let record = &session.record;
         if let Some(handle) = &record.handle
             && handle.process.boot == self.ports.processes.boot()
         {
             self.runner.save_screen(record, handle).await;
-            if let Err(error) = self.ports.runtime.destroy(handle).await {
-                tracing::debug!(session = %record.id, %error, "A dead terminal stays for now.");
+            if let Err(trouble) = self.runner.end_runtime(handle).await {
+                tracing::warn!(session = %record.id, %trouble, "A dead terminal stays for now.");
+                return Ok(());
             }
         }
         if let Some(launch) = &record.launch_id
             && let Err(error) = self.ports.launches.remove(launch).await
         {
             tracing::warn!(session = %record.id, %error, "Launch files stay for now.");
+            return Ok(());
         }
         self.lifecycle.end_phase(&record.id).await
     }

@@ -45,6 +45,11 @@ impl Gate {
         *self.stop.lock().unwrap() = stop;
     }
 
+    /// How many writes were asked for since the last [`Self::stop_at`], refused ones included.
+    pub(crate) fn n_writes(&self) -> u64 {
+        self.n_writes.load(Ordering::SeqCst)
+    }
+
     /// Ends when the world stops.
     pub(crate) async fn hit(&self) {
         self.hit.notified().await;

@@ -9,4 +9,6 @@ mod gate;
 mod harness;
 mod messages;
 mod outages;
+mod races;
 mod reactions;
+mod store_trouble;

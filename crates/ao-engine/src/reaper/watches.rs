@@ -42,12 +42,16 @@ pub(super) fn server_key(server: &ServerIdentity) -> ServerKey {
 enum Standing {
     Watched,
     Lost,
+    /// It has ended, which was told: there is nothing to watch any more.
+    Ended,
 }
 
 #[derive(Debug, Default)]
 struct Registry {
     processes: BTreeMap<SessionId, (ProcessIdentity, Standing)>,
     servers: BTreeMap<ServerKey, Standing>,
+    /// An event found no room.
+    is_event_missed: bool,
 }
 
 /// The watches of one engine.
@@ -95,7 +99,8 @@ impl Watches {
     ) {
         let is_new = self.with(|registry| {
             let known = registry.processes.get(session);
-            let is_new = known != Some(&(process.clone(), Standing::Watched));
+            let is_new =
+                known.is_none_or(|(it, standing)| it != process || *standing == Standing::Lost);
             if is_new {
                 registry.processes.insert(session.clone(), (process.clone(), Standing::Watched));
             }
@@ -114,12 +119,13 @@ impl Watches {
                                    end = this.ports.processes.watch(&process) => end,
                                    () = this.wake.stopped() => return,
                                };
-                this.lose_process(&session, &process);
                 match end {
                     ProcessEnd::Died => {
+                        this.leave_process(&session, &process, Standing::Ended);
                         this.send(WatchEvent::ProcessDied { session, launch });
                     }
                     ProcessEnd::Lost => {
+                        this.leave_process(&session, &process, Standing::Lost);
                         tracing::warn!(%session, "A process can no longer be watched.");
                     }
                 }
@@ -127,12 +133,12 @@ impl Watches {
         );
     }
 
-    fn lose_process(&self, session: &SessionId, process: &ProcessIdentity) {
+    fn leave_process(&self, session: &SessionId, process: &ProcessIdentity, to: Standing) {
         self.with(|registry| {
             if let Some((known, standing)) = registry.processes.get_mut(session)
                 && known == process
             {
-                *standing = Standing::Lost;
+                *standing = to;
             }
         });
     }
@@ -141,7 +147,12 @@ impl Watches {
     pub(super) fn ensure_server(&self, server: &ServerIdentity) {
         let key = server_key(server);
         let is_new = self.with(|registry| {
-            registry.servers.insert(key.clone(), Standing::Watched) != Some(Standing::Watched)
+            let known = registry.servers.get(&key);
+            let is_new = known.is_none_or(|standing| *standing == Standing::Lost);
+            if is_new {
+                registry.servers.insert(key.clone(), Standing::Watched);
+            }
+            is_new
         });
         if !is_new {
             return;
@@ -150,7 +161,7 @@ impl Watches {
         self.ports.tasks.spawn(
             "server-watch",
             Box::pin(async move {
-                loop {
+                let standing = loop {
                     let event = tokio::select! {
                     biased;
                                            event = this.ports.runtime.watch(&server) => event,
@@ -160,33 +171,44 @@ impl Watches {
                         ServerEvent::Changed => {
                             this.send(WatchEvent::ServerStirred(server.clone()));
                         }
-                        ServerEvent::Gone => break,
+                        ServerEvent::Gone => break Standing::Ended,
                         ServerEvent::Lost => {
                             let socket = server.socket.display();
                             tracing::warn!(%socket, "A server can no longer be watched.");
-                            break;
+                            break Standing::Lost;
                         }
                     }
-                }
-                this.with(|registry| registry.servers.insert(key, Standing::Lost));
+                };
+                this.with(|registry| registry.servers.insert(key, standing));
                 this.send(WatchEvent::ServerStirred(server));
             }),
         );
     }
 
-    /// Forgets the watches of sessions that are not among these.
-    pub(super) fn retain(&self, is_live: impl Fn(&SessionId) -> bool) {
-        self.with(|registry| registry.processes.retain(|session, _| is_live(session)));
+    /// Forgets the watches of sessions that are not among these, and servers that are watched no
+    /// more and hold none of them.
+    pub(super) fn retain(
+        &self,
+        is_live: impl Fn(&SessionId) -> bool,
+        is_used: impl Fn(&ServerKey) -> bool,
+    ) {
+        self.with(|registry| {
+            registry.processes.retain(|session, _| is_live(session));
+            registry
+                .servers
+                .retain(|server, standing| *standing == Standing::Watched || is_used(server));
+        });
+    }
+
+    /// Whether an event found no room since this was last asked.
+    pub(super) fn take_missed(&self) -> bool {
+        self.with(|registry| std::mem::take(&mut registry.is_event_missed))
     }
 
     fn send(&self, event: WatchEvent) {
         if self.events.try_send(event).is_err() {
             // No room, or nobody listens any more: the next pass looks at everything.
-            self.with(|registry| {
-                for (_, standing) in registry.processes.values_mut() {
-                    *standing = Standing::Lost;
-                }
-            });
+            self.with(|registry| registry.is_event_missed = true);
         }
     }
 }

@@ -155,22 +155,28 @@ impl SagaRunner {
     async fn destroy_runtime(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let record = loaded.session.record.clone();
         if let Some(handle) = &record.handle {
-            match self.ports.runtime.destroy(handle).await {
-                Ok(_) => {}
-                // It is not there, or not ours any more: as good as ended.
-                Err(
-                    RuntimeError::Gone { .. }
-                    | RuntimeError::Stranger { .. }
-                    | RuntimeError::Taken { .. },
-                ) => {}
-                Err(
-                    error @ (RuntimeError::Missing { .. }
-                    | RuntimeError::Unavailable { .. }
-                    | RuntimeError::Refused { .. }),
-                ) => return Err(StepError::trouble("RUNTIME_FAILED", error.to_string())),
-            }
+            self.end_runtime(handle)
+                .await
+                .map_err(|error| StepError::trouble("RUNTIME_FAILED", error.to_string()))?;
         }
         self.advance(loaded, saga, SagaStep::RemoveWorktree, record).await
+    }
+
+    pub(crate) async fn end_runtime(&self, handle: &RuntimeHandle) -> Result<(), RuntimeError> {
+        match self.ports.runtime.destroy(handle).await {
+            Ok(_) => Ok(()),
+            // It is not there, or not ours any more: as good as ended.
+            Err(
+                RuntimeError::Gone { .. }
+                | RuntimeError::Stranger { .. }
+                | RuntimeError::Taken { .. },
+            ) => Ok(()),
+            Err(
+                error @ (RuntimeError::Missing { .. }
+                | RuntimeError::Unavailable { .. }
+                | RuntimeError::Refused { .. }),
+            ) => Err(error),
+        }
     }
 
     async fn remove_worktree(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {

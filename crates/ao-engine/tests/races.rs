@@ -1,0 +1,115 @@
+//! Two things at once: kills that meet kills, a dialog that opens while text is typed, machinery
+//! that does not end at the first try.
+
+use std::time::Duration;
+
+use ao_core::ports::{Clock as _, RemovalMode};
+use ao_core::record::ActivityState;
+use ao_engine::SendRequest;
+use ao_testkit::machine::{Fault, Op};
+
+use crate::harness::World;
+
+#[test]
+fn a_discard_that_meets_a_careful_kill_is_not_lost() {
+    let world = World::new(1);
+    let id = world.spawn("mute");
+    let path = world.session(&id).record.workspace.path;
+    assert!(world.workspace.write(&path, "notes.txt", "uncommitted"));
+    world.machine.fail_next(Op::Destroy, Fault::Slow(Duration::from_secs(2)));
+    let engine = world.engine();
+    let (_, discarded) = world.tasks.block_on(async {
+        let careful = engine.sessions.kill(&id, RemovalMode::Careful, None);
+        let discard = async {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            engine.sessions.kill(&id, RemovalMode::Discard, None).await
+        };
+        futures_util::future::join(careful, discard).await
+    });
+    assert_eq!(discarded.unwrap().workspace.as_str(), "removed");
+    world.check_clean();
+}
+
+#[test]
+fn a_caller_of_a_kill_is_spared_though_another_kill_comes() {
+    let world = World::new(2);
+    let id = world.spawn("mute");
+    let caller = world.machine.start_child(world.machine.agent_of(&id).unwrap().pid);
+    world.machine.leave_session(caller);
+    world.machine.fail_next(Op::Scan, Fault::Slow(Duration::from_secs(2)));
+    let engine = world.engine();
+    world.tasks.block_on(async {
+        let own = engine.sessions.kill(&id, RemovalMode::Careful, Some(caller));
+        let other = async {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            engine.sessions.kill(&id, RemovalMode::Careful, None).await
+        };
+        let (own, other) = futures_util::future::join(own, other).await;
+        own.unwrap();
+        other.unwrap();
+    });
+    assert_eq!(world.running(), [caller]);
+}
+
+#[test]
+fn a_dialog_that_opens_while_text_is_pasted_gets_no_enter() {
+    let world = World::new(3);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Active);
+    world.machine.fail_next(Op::Paste, Fault::Slow(Duration::from_secs(2)));
+    let text = "yes".to_owned();
+    let request = SendRequest { session: id.clone(), text, idempotency_key: None };
+    world.tasks.block_on(world.engine().messenger.send(request)).unwrap();
+    world.pass_time(Duration::from_secs(1));
+    world.signal(&id, ActivityState::Blocked);
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(world.machine.keys(&id), [""; 0]);
+    assert_eq!(world.messages(&id), ["in_doubt blocked: yes"]);
+}
+
+#[test]
+fn a_terminal_and_launch_files_that_stayed_are_put_away_by_a_later_pass() {
+    for op in [Op::Destroy, Op::RemoveLaunch] {
+        let world = World::new(4);
+        let id = world.spawn("mute");
+        world.until_status(&id, "working");
+        world.machine.fail_next(op, Fault::Refuse);
+        world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+        world.until(&id, |session| session.lifecycle.is_terminal());
+        world.pass_time(Duration::from_mins(3));
+        assert_eq!(world.machine.sessions(), [], "{op:?}");
+        assert_eq!(world.machine.launches_with_files(), [], "{op:?}");
+        world.check(&id, "errored (terminated/agent_process_exited, exited/process_missing, ended, worktree present)");
+    }
+}
+
+#[test]
+fn a_session_with_machinery_left_is_not_removed() {
+    let world = World::new(5);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.fail_next(Op::Destroy, Fault::Refuse);
+    world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+    world.until(&id, |session| session.lifecycle.is_terminal());
+    let engine = world.engine();
+    let refused = world.tasks.block_on(engine.sessions.remove(&id));
+    assert!(refused.is_err(), "its terminal would be nobody's");
+    world.pass_time(Duration::from_mins(3));
+    world.tasks.block_on(engine.sessions.remove(&id)).unwrap();
+    assert_eq!(world.machine.sessions(), []);
+}
+
+#[test]
+fn a_process_that_died_behind_a_silent_server_is_told_once_and_written_once() {
+    let world = World::new(6);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.server_unreachable(&crate::harness::project_id());
+    world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+    world.pass_time(Duration::from_secs(30));
+    world.until_status(&id, "stuck");
+    let n_before = world.store.n_commits();
+    world.pass_time(Duration::from_mins(10));
+    assert_eq!(world.store.n_commits(), n_before, "{}", world.shown(&id));
+    assert_eq!(world.told(), ["agent-stuck"]);
+}
