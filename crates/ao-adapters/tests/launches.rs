@@ -23,14 +23,13 @@ const LAUNCH_VARIABLE: &str = "TEST_LAUNCH";
 /// Run as a test, it is one. Run by the other tests as a program of its own, it is the launcher.
 #[test]
 fn a_launcher_without_a_launch_says_so() {
-    let asked_for = std::env::var_os(LAUNCH_VARIABLE).map(PathBuf::from);
-    let nothing = tempfile::tempdir().unwrap();
-    let dir = asked_for.clone().unwrap_or_else(|| nothing.path().join("absent"));
-    let error = become_agent(&dir);
-    if asked_for.is_some() {
+    if let Some(dir) = std::env::var_os(LAUNCH_VARIABLE).map(PathBuf::from) {
+        drop(become_agent(&dir));
         #[expect(clippy::exit, reason = "as a launcher, it ends like one")]
         std::process::exit(i32::from(STATUS_NOT_EXECUTED));
     }
+    let nothing = tempfile::tempdir().unwrap();
+    let error = become_agent(&nothing.path().join("absent"));
     assert!(matches!(error, LauncherError::Unreadable { .. }), "{error}");
 }
 
