@@ -13,9 +13,6 @@ use ao_core::session::{RuntimeHandle, Session};
 
 use crate::messenger::Messenger;
 
-/// Messages of a session that are looked through for the next one.
-const MESSAGES_MAX: usize = 1_000;
-
 /// What is to be done with the next message.
 enum Turn {
     /// It may be typed now.
@@ -37,7 +34,8 @@ impl Messenger {
         let mut n_moved = self.settle_in_doubt(|id| id == session).await?;
         while !self.is_stopping() {
             let Some(loaded) = self.ports.sessions.get(session).await? else { break };
-            let messages = self.ports.messages.messages_of(session, MESSAGES_MAX).await?;
+            let mut messages = self.ports.messages.unfinished().await?;
+            messages.retain(|message| message.session == *session);
             let Some(message) = next_of(&messages) else { break };
             let turn = if is_outdone(message, &messages) {
                 Turn::Drop(MessageState::Superseded, MessageReason::Newer)

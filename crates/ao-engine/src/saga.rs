@@ -225,6 +225,10 @@ impl SagaRunner {
         saga: Saga,
         trouble: SagaTrouble,
     ) -> Result<Next, StepError> {
+        // What the stop itself made fail is tried again by the next start.
+        if self.wake.is_stopping() {
+            return Ok(Next::Later);
+        }
         let is_launch = matches!(saga.kind, SagaKind::Spawn | SagaKind::Restore);
         if is_launch && saga.direction == SagaDirection::Forward {
             tracing::info!(session = %saga.session, step = %saga.step,

@@ -24,7 +24,7 @@ fn a_discard_that_meets_a_careful_kill_is_not_lost() {
             world.clock.sleep(Duration::from_secs(1)).await;
             engine.sessions.kill(&id, RemovalMode::Discard, None).await
         };
-        futures_util::future::join(careful, discard).await
+        Box::pin(futures_util::future::join(careful, discard)).await
     });
     assert_eq!(discarded.unwrap().workspace.as_str(), "removed");
     world.check_clean();
@@ -44,7 +44,7 @@ fn a_caller_of_a_kill_is_spared_though_another_kill_comes() {
             world.clock.sleep(Duration::from_secs(1)).await;
             engine.sessions.kill(&id, RemovalMode::Careful, None).await
         };
-        let (own, other) = futures_util::future::join(own, other).await;
+        let (own, other) = Box::pin(futures_util::future::join(own, other)).await;
         own.unwrap();
         other.unwrap();
     });
@@ -112,4 +112,50 @@ fn a_process_that_died_behind_a_silent_server_is_told_once_and_written_once() {
     world.pass_time(Duration::from_mins(10));
     assert_eq!(world.store.n_commits(), n_before, "{}", world.shown(&id));
     assert_eq!(world.told(), ["agent-stuck"]);
+}
+
+#[test]
+fn a_launch_that_fails_because_the_daemon_stops_goes_on_with_the_next_one() {
+    let world = World::new(7);
+    world.machine.set_exec_held(true);
+    let engine = world.engine();
+    let id = world.tasks.block_on(engine.sessions.spawn(world.request("mute"))).unwrap();
+    world.until(&id, |session| session.record.handle.is_some());
+    world.tasks.block_on(engine.shutdown());
+    world.pass_time(Duration::from_secs(15));
+    world.crash();
+    world.machine.set_exec_held(false);
+    world.boot();
+    world.until_status(&id, "working");
+}
+
+#[test]
+fn the_oldest_of_very_many_messages_is_typed_first() {
+    let world = World::new(8);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Blocked);
+    for n in 0..1_100 {
+        let text = format!("{n}");
+        let request = SendRequest { session: id.clone(), text, idempotency_key: None };
+        world.tasks.block_on(world.engine().messenger.send(request)).unwrap();
+    }
+    world.signal(&id, ActivityState::Idle);
+    world.pass_time(Duration::from_secs(2));
+    assert_eq!(world.machine.pastes(&id).first().map(String::as_str), Some("0"));
+}
+
+#[test]
+fn a_session_whose_store_row_is_gone_stops_no_loop() {
+    let world = World::new(9);
+    let ids = [world.spawn("mute"), world.spawn("mute")];
+    for id in &ids {
+        world.until_status(id, "working");
+    }
+    world.kill(&ids[0]);
+    world.tasks.block_on(world.engine().sessions.remove(&ids[0])).unwrap();
+    world.machine.kill_process(world.machine.agent_of(&ids[1]).unwrap().pid);
+    world.until(&ids[1], |session| session.lifecycle.is_terminal());
+    world.pass_time(Duration::from_mins(2));
+    assert_eq!(world.told(), ["agent-exited"]);
+    assert_eq!(world.tasks.take_panics(), [""; 0]);
 }
