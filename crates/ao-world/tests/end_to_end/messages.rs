@@ -81,6 +81,38 @@ fn nothing_is_typed_at_a_dialog_and_what_waits_is_typed_after_it() {
 }
 
 #[test]
+fn a_daemon_killed_during_a_send_types_nothing_twice() {
+    let world = World::started();
+    let id = world.spawn("reader", "stty -icanon -echo; ao report idle; cat >> \"$1/received\"");
+    world.wait_for(&id, "idle");
+    for round in 0..4 {
+        let text = format!("round {round}");
+        let mut send = world.command(&["send", &id, &text]).spawn().unwrap();
+        // Each round meets the message at another step: none is waited for.
+        world.crash();
+        send.wait().unwrap();
+        world.ok(&["start"]);
+        let state = || -> Option<String> {
+            let messages = world.json(&["messages", &id]);
+            let mut messages = messages.as_array().unwrap().iter();
+            let message = messages.find(|it| it["text"] == text.as_str())?;
+            message["state"].as_str().map(ToOwned::to_owned)
+        };
+        // A send that the daemon did not take in has failed, and its caller was told so.
+        let is_settled = || state().is_none_or(|it| it == "typed" || it == "in_doubt");
+        wait_until("the message is typed or in doubt", is_settled);
+        let n_received = || {
+            let received = fs::read_to_string(world.path("received")).unwrap_or_default();
+            received.lines().filter(|line| *line == text).count()
+        };
+        if state().as_deref() == Some("typed") {
+            wait_until("what is typed arrives", || n_received() == 1);
+        }
+        assert!(n_received() <= 1, "typed twice: {text}");
+    }
+}
+
+#[test]
 fn a_message_to_an_ended_session_is_refused() {
     let world = World::started();
     let id = world.spawn("short", "exit 0");
