@@ -117,9 +117,13 @@ impl Engine {
             .collect();
         let mut n_removed = 0_usize;
         for launch in self.ports.launches.list().await? {
-            if !known.contains(&launch) {
-                self.ports.launches.remove(&launch).await?;
-                n_removed = n_removed.saturating_add(1);
+            if known.contains(&launch) {
+                continue;
+            }
+            match self.ports.launches.remove(&launch).await {
+                Ok(()) => n_removed = n_removed.saturating_add(1),
+                // Not worth a daemon that does not start; the next start tries again.
+                Err(error) => tracing::warn!(%launch, %error, "A launch file is left over."),
             }
         }
         Ok(n_removed)

@@ -154,20 +154,28 @@ impl Seeder {
             argv: Vec::new(),
             env: planned.env.clone(),
         };
-        self.ports.launches.write(&launch_file, &[]).await?;
-        let now = self.ports.clock.now();
         let launch = planned.launch.clone();
+        if let Err(error) = self.ports.launches.write(&launch_file, &[]).await {
+            self.take_back(&launch).await;
+            return Err(error.into());
+        }
+        let now = self.ports.clock.now();
         match self.ports.sessions.commit(seed_commit(&self.settings, request, planned, now)).await {
             Ok(_) => Ok(launch_file.session),
             Err(error) => {
-                if let Err(left_behind) = self.ports.launches.remove(&launch).await {
-                    tracing::warn!(%left_behind, "A launch file stays until the next start.");
-                }
+                self.take_back(&launch).await;
                 if let StoreError::KeyTaken { session } = error {
                     return Ok(session);
                 }
                 Err(error.into())
             }
+        }
+    }
+
+    /// Removes the file of a launch that came to nothing: it holds the caller's environment.
+    async fn take_back(&self, launch: &LaunchId) {
+        if let Err(left_behind) = self.ports.launches.remove(launch).await {
+            tracing::warn!(%left_behind, "A launch file stays until the next start.");
         }
     }
 

@@ -85,6 +85,11 @@ impl FakeMachine {
         self.lock().faults.schedule(op, fault);
     }
 
+    /// Takes back every fault that was scheduled and not met.
+    pub fn heal(&self) {
+        self.lock().faults.heal();
+    }
+
     /// How often a call of this kind was made.
     pub fn n_calls(&self, op: Op) -> u64 {
         self.lock().faults.n_calls(op)

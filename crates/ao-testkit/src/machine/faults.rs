@@ -76,6 +76,10 @@ impl Faults {
         self.scheduled.get_mut(&op)?.pop_front()
     }
 
+    pub(super) fn heal(&mut self) {
+        self.scheduled.clear();
+    }
+
     pub(super) fn n_calls(&self, op: Op) -> u64 {
         self.n_calls.get(&op).copied().unwrap_or(0)
     }
