@@ -60,11 +60,11 @@ impl Dispatcher {
                 tracing::error!(%error, "Effects wait for the store.");
             }
             tokio::select! {
-            biased;
-                           () = self.wake.stopped() => return,
-                           () = self.wake.dispatcher.notified() => {}
-                           () = self.ports.clock.sleep(IDLE_FOR) => {}
-                       }
+                biased;
+                () = self.wake.stopped() => return,
+                () = self.wake.dispatcher.notified() => {}
+                () = self.ports.clock.sleep(IDLE_FOR) => {}
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 //! The engine as one thing: boot, run, stop.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ao_core::ids::LaunchId;
 use ao_core::ports::{LaunchesError, SessionFilter, StoreError};
+use futures_util::FutureExt as _;
 
 use crate::dispatcher::Dispatcher;
 use crate::lifecycle::LifecycleManager;
@@ -20,6 +22,10 @@ use crate::wake::Wake;
 /// How long a boot waits for the sagas that it found: a launch or a teardown takes a second or two,
 /// and one that takes longer goes on behind a daemon that is ready.
 const RECOVERY_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Pause before a loop that panicked is started again: short enough to go unnoticed, long enough to
+/// leave a log that can be read.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the engine could not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,10 +137,32 @@ impl Engine {
 
     /// Starts the loops: reaper, dispatcher, messenger.
     pub fn run(&self) {
-        self.ports.tasks.spawn("reaper", Box::pin(self.reaper.clone().run()));
-        self.ports.tasks.spawn("dispatcher", Box::pin(self.dispatcher.clone().run()));
-        self.ports.tasks.spawn("messenger", Box::pin(self.messenger.clone().run()));
+        let (reaper, dispatcher) = (self.reaper.clone(), self.dispatcher.clone());
+        let messenger = self.messenger.clone();
+        self.keep_running("reaper", move || reaper.clone().run());
+        self.keep_running("dispatcher", move || dispatcher.clone().run());
+        self.keep_running("messenger", move || messenger.clone().run());
         self.wake.all();
+    }
+
+    /// Runs a loop until it ends by itself. One that panics is started again: it holds nothing that
+    /// is not on disk, and a supervisor without its loops would only look alive.
+    fn keep_running<F>(&self, name: &'static str, start: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (wake, clock) = (self.wake.clone(), Arc::clone(&self.ports.clock));
+        let kept = async move {
+            while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
+                tracing::error!(task = name, "Loop panicked and is started again: a bug in ao.");
+                tokio::select! {
+                    biased;
+                    () = wake.stopped() => return,
+                    () = clock.sleep(RESTART_AFTER) => wake.all(),
+                }
+            }
+        };
+        self.ports.tasks.spawn(name, Box::pin(kept));
     }
 
     /// Asks the loops to stop. Sagas are parked where they stand; the next boot goes on with them.

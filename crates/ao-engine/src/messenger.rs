@@ -174,10 +174,10 @@ impl Messenger {
     pub(crate) async fn run(self) {
         loop {
             tokio::select! {
-            biased;
-                           () = self.wake.stopped() => return,
-                           () = self.wake.messenger.notified() => {}
-                       }
+                biased;
+                () = self.wake.stopped() => return,
+                () = self.wake.messenger.notified() => {}
+            }
             match self.ports.messages.unfinished().await {
                 Ok(unfinished) => self.start_all(&unfinished),
                 Err(error) => tracing::error!(%error, "Messages wait for the store."),

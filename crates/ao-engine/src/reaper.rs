@@ -83,6 +83,28 @@ pub struct PassReport {
     pub n_servers: usize,
 }
 
+/// The events, while the one loop listens to them; put back however it ends.
+struct Listening {
+    receiver: mpsc::Receiver<WatchEvent>,
+    home: Arc<Mutex<Option<mpsc::Receiver<WatchEvent>>>>,
+}
+
+impl Listening {
+    fn take(home: &Arc<Mutex<Option<mpsc::Receiver<WatchEvent>>>>) -> Option<Self> {
+        let receiver = home.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Self { receiver, home: Arc::clone(home) })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // A receiver cannot be moved out of a value that is dropped, so a closed one takes its place.
+        let (_, closed) = mpsc::channel(1);
+        let receiver = std::mem::replace(&mut self.receiver, closed);
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    }
+}
+
 /// Looks at everything that is not terminal.
 #[derive(Clone)]
 pub struct Reaper {
@@ -205,23 +227,18 @@ impl Reaper {
 
     /// Passes, looks and ticks until the engine stops.
     pub(crate) async fn run(self) {
-        let receiver = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut receiver) = receiver else { return };
+        let Some(mut events) = Listening::take(&self.events) else { return };
         let mut pass_at = self.ports.clock.now().since_boot;
         let mut tick_at = pass_at;
         loop {
             let wait = self.wait_for(pass_at, tick_at).await;
             tokio::select! {
-            biased;
-                           () = self.wake.stopped() => return,
-                           event = receiver.recv() => {
-                               if let Some(event) = event {
-                                   self.note(event).await;
-                               }
-                           }
-                           () = self.wake.reaper.notified() => self.note_look(self.adopt().await),
-                           () = self.ports.clock.sleep(wait) => {}
-                       }
+                biased;
+                () = self.wake.stopped() => return,
+                Some(event) = events.receiver.recv() => self.note(event).await,
+                () = self.wake.reaper.notified() => self.note_look(self.adopt().await),
+                () = self.ports.clock.sleep(wait) => {}
+            }
             let now = self.ports.clock.now();
             if now.since_boot >= pass_at || self.is_resumed(&now) {
                 logged(self.pass().await.map(drop));

@@ -54,6 +54,16 @@ fn a_notifier_that_is_down_loses_nothing_that_still_holds() {
 }
 
 #[test]
+fn a_loop_that_panics_is_started_again_and_goes_on() {
+    let world = World::new(7);
+    let id = world.spawn("scripted");
+    world.notifier.panic_next();
+    world.signal(&id, ActivityState::WaitingInput);
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(world.told(), ["agent-needs-input"]);
+}
+
+#[test]
 fn what_no_longer_holds_when_its_turn_comes_is_not_said() {
     let world = World::new(4);
     let id = world.spawn("scripted");

@@ -20,6 +20,7 @@ struct State {
     n_calls: usize,
     faults: VecDeque<String>,
     is_down: bool,
+    panics_next: bool,
 }
 
 impl FakeNotifier {
@@ -45,6 +46,11 @@ impl FakeNotifier {
     /// Ends [`Self::go_down`].
     pub fn come_up(&self) {
         self.state().is_down = false;
+    }
+
+    /// Makes the next call panic, as a fault of its adapter would.
+    pub fn panic_next(&self) {
+        self.state().panics_next = true;
     }
 
     /// What was handed over, in order, repetitions included.
@@ -75,6 +81,7 @@ impl Notifier for FakeNotifier {
         Box::pin(async move {
             let mut state = self.state();
             state.n_calls += 1;
+            assert!(!std::mem::take(&mut state.panics_next), "a notifier with a fault");
             let fault = state.faults.pop_front();
             let down = state.is_down.then(|| "it is down".to_owned());
             if let Some(message) = fault.or(down) {

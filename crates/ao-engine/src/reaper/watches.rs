@@ -115,10 +115,10 @@ impl Watches {
             "process-watch",
             Box::pin(async move {
                 let end = tokio::select! {
-                biased;
-                                   end = this.ports.processes.watch(&process) => end,
-                                   () = this.wake.stopped() => return,
-                               };
+                    biased;
+                    end = this.ports.processes.watch(&process) => end,
+                    () = this.wake.stopped() => return,
+                };
                 match end {
                     ProcessEnd::Died => {
                         this.leave_process(&session, &process, Standing::Ended);
@@ -163,10 +163,10 @@ impl Watches {
             Box::pin(async move {
                 let standing = loop {
                     let event = tokio::select! {
-                    biased;
-                                           event = this.ports.runtime.watch(&server) => event,
-                                           () = this.wake.stopped() => return,
-                                       };
+                        biased;
+                        event = this.ports.runtime.watch(&server) => event,
+                        () = this.wake.stopped() => return,
+                    };
                     match event {
                         ServerEvent::Changed => {
                             this.send(WatchEvent::ServerStirred(server.clone()));
