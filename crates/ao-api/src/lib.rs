@@ -24,6 +24,7 @@ pub mod routes;
 pub mod session;
 pub mod signal;
 pub mod spawn;
+pub mod spool;
 pub mod status;
 pub mod terminal;
 

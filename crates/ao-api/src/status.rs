@@ -30,6 +30,20 @@ pub struct DaemonStatus {
     pub capacity: Capacity,
     /// Its view of the forge.
     pub scm: Scm,
+    /// Signals that were not taken in at once.
+    #[serde(default)]
+    pub spool: SpoolCounts,
+}
+
+/// Signals that no daemon took in at once, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpoolCounts {
+    /// Those that wait; all of them were taken in a moment later.
+    pub waiting: u64,
+    /// Those that made room for newer ones of their session.
+    pub lost: u64,
+    /// Files that are no signals, put aside.
+    pub unreadable: u64,
 }
 
 /// How many sessions there are.

@@ -119,7 +119,52 @@ async fn stopping_where_nothing_runs_is_done() {
 async fn programs_in_a_session_never_fail_because_of_us() {
     let dir = tempfile::tempdir().unwrap();
     let ended = ao(dir.path(), &["report", "idle"]).await;
-    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, ""));
+    assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (exit::DONE, "", ""));
+}
+
+/// The signals that wait in a home for the session of [`ao`].
+fn waiting(home: &Path) -> Vec<ao_api::signal::SignalRequest> {
+    let spool = ao_api::spool::Spool::new(home.join("spool"));
+    let files = spool.files("app-1").unwrap();
+    files.iter().map(|file| ao_api::spool::read(file).unwrap().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_report_that_no_daemon_takes_waits_as_it_would_have_been_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    ao(dir.path(), &["report", "idle", "-m", "look"]).await;
+    let [waits] = <[_; 1]>::try_from(waiting(dir.path())).unwrap();
+    assert_eq!(waits.launch_id.as_deref(), Some("l-1"));
+    let (state, message) = (ao_api::signal::ReportState::Idle, Some("look".to_owned()));
+    assert_eq!(waits.signal, ao_api::signal::Signal::Report { state, message });
+
+    // One that listens and never answers holds the caller for a moment only.
+    let silent = tempfile::tempdir().unwrap();
+    let _listener =
+        std::os::unix::net::UnixListener::bind(silent.path().join("daemon.sock")).unwrap();
+    let ended = ao(silent.path(), &["report", "idle"]).await;
+    assert_eq!((ended.code, ended.err.as_str()), (exit::DONE, ""));
+    assert_eq!(waiting(silent.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_report_that_may_still_be_taken_waits() {
+    for (status, code, kind, n_waiting) in [
+        (404, "SESSION_UNKNOWN", "not_found", 0),
+        (400, "MALFORMED", "user", 0),
+        (503, "STARTING", "unavailable", 1),
+        (500, "BUG", "bug", 1),
+    ] {
+        let server = Server::listen();
+        let answer = |_: &Asked| server::json(status, &refusal(code, kind, "no"));
+        let ended = server.during(answer, ao(&server.home(), &["report", "idle"])).await;
+        assert_eq!(ended.code, exit::DONE);
+        assert_eq!(waiting(&server.home()).len(), n_waiting, "{code}");
+    }
+    let server = Server::listen();
+    let taken = |_: &Asked| ok(&json!({"taken": false}));
+    server.during(taken, ao(&server.home(), &["report", "idle"])).await;
+    assert_eq!(waiting(&server.home()), []);
 }
 
 #[tokio::test]

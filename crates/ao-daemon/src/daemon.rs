@@ -2,7 +2,7 @@
 //!
 //! # Flow
 //!
-//! lock → open → listen → boot of the engine → ready. At the end: take no more requests, let those
+//! lock → open → listen → drain of the spool → boot of the engine → ready. At the end: take no more requests, let those
 //! that were begun be answered, stop the engine, close the store, remove the socket; each within
 //! its bound. Agents run on through all of it.
 
@@ -27,6 +27,7 @@ use crate::lock;
 use crate::offline;
 use crate::outside::{self, EndTasks, Outside, OutsideError};
 use crate::socket::{self, Socket, SocketError};
+use crate::spool::Drain;
 use crate::stop::{Stop, Urgency};
 use crate::wrapper;
 
@@ -193,7 +194,7 @@ impl Daemon {
         let stop = app.stop.clone();
         let router = http::router(Arc::clone(&app));
         let serving = http::serve(socket.listener, router, stop.clone(), app.ports.clock.as_ref());
-        let ((), booted) = tokio::join!(serving, boot(&app.engine, &stop, &readiness));
+        let ((), booted) = tokio::join!(serving, boot(&app, &readiness));
         tracing::info!("Stopping; the agents keep running.");
         stop.bounded("engine", ENGINE_STOP_FOR_MAX, app.engine.shutdown()).await;
         let left = stop.bounded("tasks", TASKS_END_FOR_MAX * 2, end_tasks(TASKS_END_FOR_MAX)).await;
@@ -206,16 +207,18 @@ impl Daemon {
     }
 }
 
-/// Boots the engine and lets it run; a failed boot ends the daemon.
-async fn boot(
-    engine: &Engine,
-    stop: &Stop,
-    readiness: &watch::Sender<bool>,
-) -> Result<(), DaemonError> {
+/// Drains the spool, boots the engine and lets it run; a failed boot ends the daemon.
+async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), DaemonError> {
+    let mut drain = Drain::new(Arc::clone(app));
+    let booting = async {
+        // What agents said meanwhile is known before anything is decided.
+        drain.drain().await;
+        app.engine.boot().await
+    };
     let booted = tokio::select! {
         biased;
-        () = stop.reached(Urgency::Graceful) => return Ok(()),
-        booted = engine.boot() => booted,
+        () = app.stop.reached(Urgency::Graceful) => return Ok(()),
+        booted = booting => booted,
     };
     match booted {
         Ok(report) => {
@@ -225,12 +228,13 @@ async fn boot(
                 n_in_doubt = report.n_in_doubt,
                 "Ready."
             );
-            engine.run();
+            app.engine.run();
+            app.ports.tasks.spawn("spool", Box::pin(drain.run()));
             readiness.send_replace(true);
             Ok(())
         }
         Err(error) => {
-            stop.request();
+            app.stop.request();
             Err(error.into())
         }
     }

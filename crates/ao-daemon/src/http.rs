@@ -13,7 +13,7 @@ mod messages;
 mod projects;
 mod serve;
 mod sessions;
-mod signal;
+pub(crate) mod signal;
 mod spawn;
 mod status;
 mod terminal;

@@ -17,6 +17,7 @@ mod resolve;
 mod run;
 mod scrub;
 mod socket;
+mod spool;
 mod stop;
 mod wire;
 mod wrapper;

@@ -12,9 +12,10 @@ use ao_api::client::Client;
 use ao_api::home::Layout;
 use ao_api::project::AddProjectRequest;
 use ao_api::session::{Phase, Session, WaitQuery};
+use ao_api::signal::{ReportState, SIGNAL_VERSION, Signal, SignalRequest, Stamp};
 use ao_api::spawn::SpawnRequest;
 use ao_core::ids::AgentName;
-use ao_core::ports::{Agent, Tasks};
+use ao_core::ports::{Agent, Clock as _, Tasks};
 use ao_daemon::config::Config;
 use ao_daemon::{Daemon, DaemonError, Outside, Setup, Stop};
 use ao_testkit::clock::JumpingClock;
@@ -220,4 +221,26 @@ pub(crate) async fn running(client: &Client, id: &str) -> Session {
     }
     assert_eq!(session.phase, Phase::Running, "{session:#?}");
     session
+}
+
+/// A report, made now.
+pub(crate) fn report(
+    home: &Home,
+    id: &str,
+    launch: Option<String>,
+    state: ReportState,
+) -> SignalRequest {
+    let now = home.clock.now();
+    SignalRequest {
+        version: SIGNAL_VERSION,
+        id: id.to_owned(),
+        launch_id: launch,
+        at: Stamp {
+            wall_ms: now.wall.as_millis(),
+            boot_id: now.boot.to_string(),
+            since_boot_ns: u64::try_from(now.since_boot.as_nanos()).unwrap(),
+            awake_ns: u64::try_from(now.awake.as_nanos()).unwrap(),
+        },
+        signal: Signal::Report { state, message: Some("which database?".to_owned()) },
+    }
 }

@@ -8,3 +8,4 @@ mod harness;
 mod messages;
 mod projects;
 mod sessions;
+mod spool;

@@ -4,11 +4,10 @@ use ao_api::Client;
 use ao_api::error::ErrorKind;
 use ao_api::kill::{KillRequest, WorkspaceOutcome};
 use ao_api::session::{RenameRequest, ResolveQuery, SessionsQuery, WaitOutcome, WaitQuery};
-use ao_api::signal::{ReportState, SIGNAL_VERSION, Signal, SignalRequest, Stamp};
+use ao_api::signal::ReportState;
 use ao_api::spawn::SpawnRequest;
-use ao_core::ports::Clock as _;
 
-use crate::harness::{Home, add_app, spawn, spawn_request};
+use crate::harness::{Home, add_app, report, spawn, spawn_request};
 
 async fn refused(client: &Client, request: &SpawnRequest) -> String {
     let body = client.spawn(request).await.unwrap_err().body();
@@ -106,22 +105,6 @@ async fn a_session_is_found_by_id_name_prefix_and_directory() {
     client.kill(&first.id, &KillRequest::default()).await.unwrap();
     assert_eq!(find(Some("app"), None).await, "app-2", "running sessions go before ended ones");
     daemon.end().await;
-}
-
-fn report(home: &Home, id: &str, launch: Option<String>, state: ReportState) -> SignalRequest {
-    let now = home.clock.now();
-    SignalRequest {
-        version: SIGNAL_VERSION,
-        id: id.to_owned(),
-        launch_id: launch,
-        at: Stamp {
-            wall_ms: now.wall.as_millis(),
-            boot_id: now.boot.to_string(),
-            since_boot_ns: u64::try_from(now.since_boot.as_nanos()).unwrap(),
-            awake_ns: u64::try_from(now.awake.as_nanos()).unwrap(),
-        },
-        signal: Signal::Report { state, message: Some("which database?".to_owned()) },
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ao_core::deadline::DeadlineChange;
 use ao_core::fact::{Fact, FactKind, SignalFact};
-use ao_core::ids::{FactId, MessageId, SessionId};
+use ao_core::ids::{FactId, LaunchId, MessageId, SessionId};
 use ao_core::journal::JournalEntry;
 use ao_core::message::{Lane, Message, MessageChange, MessageState};
 use ao_core::ports::{Commit, Expected, Loaded, StoreError};
@@ -217,6 +217,21 @@ impl LifecycleManager {
         self.ports.ids.token().into()
     }
 
+    /// Whether a launch is being started and is neither committed nor unwound yet: its facts would
+    /// be waited for.
+    pub async fn is_starting(
+        &self,
+        session: &SessionId,
+        launch: &LaunchId,
+    ) -> Result<bool, StoreError> {
+        let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(false) };
+        let record = &loaded.session.record;
+        Ok(loaded.session.lifecycle.launch.is_none()
+            && record.launch_id.as_ref() == Some(launch)
+            && record.phase != Phase::Ended
+            && loaded.saga.is_some())
+    }
+
     /// Facts of a launch that is being started wait until it is committed or unwound.
     async fn wait_for_launch(
         &self,
@@ -224,15 +239,7 @@ impl LifecycleManager {
         signal: &SignalFact,
     ) -> Result<(), ObserveError> {
         let is_settled = || async {
-            let Some(loaded) = self.ports.sessions.load(session).await? else {
-                return Ok(Some(()));
-            };
-            let record = &loaded.session.record;
-            let is_pending = loaded.session.lifecycle.launch.is_none()
-                && record.launch_id.as_ref() == Some(&signal.launch)
-                && record.phase != Phase::Ended
-                && loaded.saga.is_some();
-            Ok(if is_pending { None } else { Some(()) })
+            Ok(if self.is_starting(session, &signal.launch).await? { None } else { Some(()) })
         };
         let waited = wait_until(
             self.ports.feed.as_ref(),

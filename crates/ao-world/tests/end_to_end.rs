@@ -11,4 +11,5 @@ mod events;
 mod flow;
 mod kill;
 mod messages;
+mod spool;
 mod world;

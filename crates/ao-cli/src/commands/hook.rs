@@ -4,8 +4,9 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use ao_api::ErrorKind;
 use ao_api::signal::{SIGNAL_BYTES_MAX, SIGNAL_VERSION, Signal, SignalRequest};
+use ao_api::spool::Spool;
+use ao_api::{ClientError, ErrorBody, ErrorKind};
 use clap::Args;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -17,8 +18,8 @@ use crate::error::CliError;
 /// not hang on its own hook.
 const PAYLOAD_FOR_MAX: Duration = Duration::from_secs(1);
 
-/// Longest wait for the daemon: the agent stands still meanwhile.
-const DELIVERY_FOR_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for the daemon: the agent stands still meanwhile, and the spool is as safe.
+const DELIVERY_FOR_MAX: Duration = Duration::from_millis(100);
 
 /// Most that is read: what is not kept is read all the same, because an agent may fail on a pipe
 /// that is closed early. Beyond this it is no payload.
@@ -45,24 +46,46 @@ pub(crate) async fn run(args: HookArgs, context: &Context<'_>) -> Result<(), Cli
 }
 
 /// Hands a signal of this process's session to the daemon, stamped with the start of this process.
+/// One that the daemon did not take in time goes to the spool.
 ///
 /// A program outside any session has nothing to say: that is no failure.
 pub(crate) async fn deliver(signal: Signal, context: &Context<'_>) -> Result<(), CliError> {
     let Some(session) = context.env.var("AO_SESSION_ID") else { return Ok(()) };
-    let id = env::fresh_id().map_err(|error| {
-        CliError::new(ErrorKind::Failed, "NO_RANDOMNESS", format!("no id can be drawn: {error}"))
-    })?;
     let request = SignalRequest {
         version: SIGNAL_VERSION,
-        id,
+        id: fact_id(context.env.started.wall_ms)?,
         launch_id: context.env.var("AO_LAUNCH_ID").map(str::to_owned),
         at: context.env.started.clone(),
         signal,
     };
-    // The spool takes over here once it exists: a signal that was not taken is written there.
     let client = context.client.clone().with_timeout(DELIVERY_FOR_MAX);
-    client.signal(session, &request).await?;
-    Ok(())
+    match client.signal(session, &request).await {
+        Ok(_) => Ok(()),
+        // Nothing would fence it from a later launch.
+        Err(error) if is_final(&error) || request.launch_id.is_none() => Err(error.into()),
+        // It may have been taken in all the same: its id tells the daemon.
+        Err(_) => {
+            Spool::new(context.layout.spool_dir()).write(session, &request).map_err(|error| {
+                CliError::new(ErrorKind::Failed, "SPOOL_UNWRITABLE", error.to_string())
+            })
+        }
+    }
+}
+
+/// Whether the daemon would say the same again.
+const fn is_final(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Refused(ErrorBody { kind: ErrorKind::User | ErrorKind::NotFound, .. })
+    )
+}
+
+/// A name that nobody else draws; later ones sort later, as far as the wall clock goes forward.
+fn fact_id(wall_ms: i64) -> Result<String, CliError> {
+    let drawn = env::fresh_id().map_err(|error| {
+        CliError::new(ErrorKind::Failed, "NO_RANDOMNESS", format!("no id can be drawn: {error}"))
+    })?;
+    Ok(format!("{:012x}{drawn}", wall_ms.max(0)))
 }
 
 /// What came on standard input, as far as it is kept.
@@ -119,6 +142,13 @@ mod tests {
         let payload = Payload::read(exact.as_slice()).await;
         assert!(!payload.is_truncated);
         assert_eq!(payload.into_text().len(), SIGNAL_BYTES_MAX);
+    }
+
+    #[test]
+    fn later_facts_sort_later_and_no_two_are_the_same() {
+        let [first, second, third] = [9, 10, 10].map(|wall_ms| fact_id(wall_ms).unwrap());
+        assert!(first < second && first < third && second != third);
+        assert!(fact_id(-1).unwrap().len() == first.len());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! `ao status`: the daemon about itself.
 
 use ao_api::VERSION;
-use ao_api::status::DaemonStatus;
+use ao_api::status::{DaemonStatus, SpoolCounts};
 
 use crate::context::Context;
 use crate::env;
@@ -36,7 +36,8 @@ fn render(status: &DaemonStatus, started: &str) -> String {
          tmux      {servers}\n\
          sessions  {live} live of {total}{listed}\n\
          capacity  {used} in use, {queued} queued, {cap}\n\
-         forge     {state}{scm}\n",
+         forge     {state}{scm}\n\
+         signals   {signals}\n",
         pid = status.pid,
         version = status.version,
         home = status.home,
@@ -51,7 +52,17 @@ fn render(status: &DaemonStatus, started: &str) -> String {
         used = status.capacity.live,
         queued = status.capacity.queued,
         state = status.scm.state,
+        signals = signals(status.spool),
     )
+}
+
+/// What became of signals that were not taken in at once; the usual answer is one word.
+fn signals(spool: SpoolCounts) -> String {
+    let SpoolCounts { waiting, lost, unreadable } = spool;
+    let counted = [(waiting, "waiting"), (lost, "lost"), (unreadable, "unreadable")];
+    let told: Vec<_> =
+        counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if told.is_empty() { "all taken in".to_owned() } else { told.join(", ") }
 }
 
 #[cfg(test)]
@@ -78,6 +89,7 @@ mod tests {
             },
             capacity: Capacity { max: Some(8), live: 3, queued: 0 },
             scm: Scm { state: "off".to_owned(), reason: Some("no token".to_owned()) },
+            spool: SpoolCounts { waiting: 2, lost: 0, unreadable: 1 },
         };
         insta::assert_snapshot!(render(&status, "4m"), @r"
         daemon    ready, pid 4711, version 0.1.0, up 4m
@@ -89,6 +101,8 @@ mod tests {
         sessions  3 live of 4: 1 idle, 2 working
         capacity  3 in use, 0 queued, 8 at most
         forge     off (no token)
+        signals   2 waiting, 1 unreadable
         ");
+        assert_eq!(signals(SpoolCounts::default()), "all taken in");
     }
 }

@@ -33,7 +33,11 @@ pub(crate) async fn signal(
 }
 
 /// Takes a signal in; `false` when it was one already, or means nothing.
-async fn observe(app: &App, id: &SessionId, asked: SignalRequest) -> Result<bool, Fault> {
+pub(crate) async fn observe(
+    app: &App,
+    id: &SessionId,
+    asked: SignalRequest,
+) -> Result<bool, Fault> {
     let session = sessions::read(app, id).await?;
     let launch = match asked.launch_id {
         Some(launch) => Some(LaunchId::parse(launch)?),

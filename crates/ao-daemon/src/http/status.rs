@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use super::extract::Body;
 use crate::app::App;
 use crate::fault::Fault;
+use crate::spool;
 use crate::wire;
 
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Json<DaemonStatus>, Fault> {
@@ -50,6 +51,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Json<DaemonSta
             state: "off".to_owned(),
             reason: Some("this version does not observe pull requests".to_owned()),
         },
+        spool: spool::counts(&app.layout),
     }))
 }
 
