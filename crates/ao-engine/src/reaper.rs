@@ -6,9 +6,10 @@
 
 mod agenda;
 mod look;
+mod round;
 mod watches;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,24 +20,19 @@ use ao_core::fact::{
 use ao_core::ids::{LaunchId, SessionId};
 use ao_core::ports::{SessionFilter, StoreError};
 use ao_core::record::SessionState;
-use ao_core::session::{Phase, ServerIdentity, Session};
-use ao_core::step::Ask;
+use ao_core::session::{ServerIdentity, Session};
 use ao_core::time::Moment;
-use ao_core::triage::{Seen, announce, triage};
-use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use self::agenda::{Agenda, Due};
-use self::look::{Taken, Target, look_at};
+use self::agenda::Agenda;
+use self::look::Target;
+use self::round::is_to_be_put_away;
 use self::watches::{EVENTS_MAX, ServerKey, WatchEvent, Watches, server_key};
 use crate::lifecycle::{LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
 use crate::wake::Wake;
-
-/// Servers asked at the same time.
-const SERVERS_AT_ONCE: usize = 8;
 
 /// Every so many passes each server is asked even though all watches stand: once a minute at the
 /// default interval.
@@ -52,9 +48,6 @@ const TICK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A jump of the suspended time that counts as a resume.
 const SUSPEND_MIN: Duration = Duration::from_secs(1);
-
-/// Incidents that triage compares with: one per server and boot, so far more than are ever open.
-const INCIDENTS_MAX: usize = 100;
 
 /// Whether a look is the first one after a boot or a resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -391,127 +384,6 @@ impl Reaper {
         let (_, changed) = self.look_with(&looked, Gap::None, &due).await?;
         self.put_away_ended(&changed).await
     }
-
-    /// Puts away those of these sessions that have ended.
-    async fn put_away_ended(&self, changed: &[SessionId]) -> Result<(), StoreError> {
-        for id in changed {
-            if let Some(session) = self.ports.sessions.get(id).await?
-                && is_to_be_put_away(&session)
-            {
-                self.put_away(&session).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks, has triage group what died, and has each look decided.
-    async fn look_with(
-        &self,
-        sessions: &[&Session],
-        gap: Gap,
-        quick: &[Due],
-    ) -> Result<(PassReport, Vec<SessionId>), StoreError> {
-        let mut by_server: BTreeMap<ServerKey, (ServerIdentity, Vec<Target>)> = BTreeMap::new();
-        for target in sessions.iter().filter_map(|session| Target::of(session)) {
-            let server = target.handle.server.clone();
-            let entry = by_server.entry(server_key(&server));
-            entry.or_insert_with(|| (server, Vec::new())).1.push(target);
-        }
-        let n_servers = by_server.len();
-        let looks = by_server
-            .into_values()
-            .map(|(server, targets)| async move { look_at(&self.ports, &server, targets).await });
-        let mut taken: Vec<Taken> =
-            futures_util::stream::iter(looks).buffer_unordered(SERVERS_AT_ONCE).concat().await;
-        taken.sort_by(|a, b| a.target.session.cmp(&b.target.session));
-        let n_looked = taken.len();
-        let mut changed = Vec::new();
-        for (session, fact) in self.triage(sessions, taken, gap).await? {
-            if self.decide(session, fact, quick).await? {
-                changed.push(session.record.id.clone());
-            }
-        }
-        Ok((PassReport { n_looked, n_changed: changed.len(), n_servers }, changed))
-    }
-
-    /// Opens an incident for each outage under many sessions, before anyone is told of a death.
-    async fn triage<'a>(
-        &self,
-        sessions: &[&'a Session],
-        taken: Vec<Taken>,
-        gap: Gap,
-    ) -> Result<Vec<(&'a Session, Fact)>, StoreError> {
-        let by_id: BTreeMap<&SessionId, &'a Session> =
-            sessions.iter().map(|session| (&session.record.id, *session)).collect();
-        let seen = taken
-            .into_iter()
-            .filter_map(|look| {
-                let session = *by_id.get(&look.target.session)?;
-                let is_first_after_gap = gap == Gap::First;
-                let fact = LookFact { is_first_after_gap, ..look.fact };
-                Some(Seen { session, fact: Fact { at: look.began_at, kind: FactKind::Look(fact) } })
-            })
-            .collect();
-        let known = self.ports.incidents.incidents(INCIDENTS_MAX).await?;
-        let now = self.ports.clock.now();
-        let triaged = triage(seen, &known, &self.settings.policy, &now);
-        for incident in &triaged.incidents {
-            let effects = announce(incident, &self.settings.policy);
-            self.ports.incidents.open_incident(incident, &effects).await?;
-            self.wake.dispatcher.notify_one();
-        }
-        Ok(triaged.seen.into_iter().map(|one| (one.session, one.fact)).collect())
-    }
-
-    async fn decide(
-        &self,
-        session: &Session,
-        fact: Fact,
-        quick: &[Due],
-    ) -> Result<bool, StoreError> {
-        let id = &session.record.id;
-        match self.lifecycle.observe(id, fact).await {
-            Ok(observed) => {
-                if observed.asks.contains(&Ask::Look)
-                    && let Some(handle) = &session.record.handle
-                {
-                    let now = self.ports.clock.now().since_boot;
-                    self.agenda.put_again(&handle.server, quick, now);
-                }
-                Ok(observed.is_changed)
-            }
-            // Removed while it was looked at.
-            Err(ObserveError::NoSession { .. }) => Ok(false),
-            Err(ObserveError::Store(error @ StoreError::Conflict { .. })) => {
-                tracing::warn!(session = %id, %error, "A look is left to the next pass.");
-                Ok(false)
-            }
-            Err(ObserveError::Store(error)) => Err(error),
-        }
-    }
-
-    /// Puts away what an ended session leaves: its last screen is kept, its dead terminal and its
-    /// launch files go. Its worktree stays: that is for a person to decide. What cannot be put away
-    /// now is left to a later pass that looks at everything.
-    async fn put_away(&self, session: &Session) -> Result<(), StoreError> {
-        let record = &session.record;
-        if let Some(handle) = &record.handle
-            && handle.process.boot == self.ports.processes.boot()
-        {
-            self.runner.save_screen(record, handle).await;
-            if let Err(trouble) = self.runner.end_runtime(handle).await {
-                tracing::warn!(session = %record.id, %trouble, "A dead terminal stays for now.");
-                return Ok(());
-            }
-        }
-        if let Some(launch) = &record.launch_id
-            && let Err(error) = self.ports.launches.remove(launch).await
-        {
-            tracing::warn!(session = %record.id, %error, "Launch files stay for now.");
-            return Ok(());
-        }
-        self.lifecycle.end_phase(&record.id).await
-    }
 }
 
 /// A store that fails now may answer the next pass.
@@ -523,10 +395,4 @@ fn logged(result: Result<(), StoreError>) {
 
 fn is_gap(last: &Moment, now: &Moment) -> bool {
     last.boot != now.boot || now.since(last).saturating_sub(now.awake_since(last)) >= SUSPEND_MIN
-}
-
-fn is_to_be_put_away(session: &Session) -> bool {
-    session.lifecycle.is_terminal()
-        && session.record.phase == Phase::Running
-        && session.lifecycle.intent.is_none()
 }
