@@ -160,6 +160,9 @@ impl TmuxRuntime {
             Finding::Gone => return Err("it is gone".to_owned()),
             Finding::Unreachable(because) => return Err(because),
         }
+        // A notification while tmux 3.3a greets a client in control mode makes it write through a
+        // null pointer, and every agent of the server dies with it. What we do to a server waits.
+        let _turn = self.turn(&server.socket).await;
         let keeper = self.ensure_keeper(&server.socket).await;
         keeper.map_err(|unanswered| unanswered.message())?;
         let attached = tokio::time::timeout(self.config.timeout, self.converse(&server.socket));
