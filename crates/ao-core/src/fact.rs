@@ -1,7 +1,10 @@
 //! What was observed, by whom and when.
 
+use std::path::PathBuf;
+
 use crate::closed::closed_enum;
 use crate::deadline::DeadlineKind;
+use crate::echo::PromptEcho;
 use crate::ids::{AgentSessionId, FactId, InfraIncidentId, LaunchId};
 use crate::pr::PrObservation;
 use crate::record::{ActivitySource, ActivityState, EndIntent, Exit, Launch};
@@ -147,6 +150,10 @@ pub struct SignalFact {
     pub paused_until: Option<Timestamp>,
     /// Whether the agent took a prompt or message in: evidence for a receipt.
     pub is_submit: bool,
+    /// What it took in, when it was told.
+    pub prompt: Option<PromptEcho>,
+    /// Where the agent writes its conversation down, when it was told.
+    pub transcript: Option<PathBuf>,
     /// A sentence for people, at most 16 KiB.
     pub message: Option<String>,
 }

@@ -97,6 +97,8 @@ closed_enum! {
         Interrupted = "interrupted",
         /// The agent cannot confirm; the receipt ends here.
         CannotConfirm = "cannot_confirm",
+        /// It left the composer, and nothing told that the agent took it in.
+        NoEvidence = "no_evidence",
         /// Its sender took it back.
         TakenBack = "taken_back",
     }

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 
 mod agent;
+mod agent_files;
 mod launches;
 mod notifier;
 mod processes;
@@ -15,12 +16,13 @@ mod store;
 mod system;
 mod workspace;
 
-pub use agent::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
+pub use agent::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent};
+pub use agent_files::{AgentFiles, FileTail};
 pub use launches::{LaunchFile, LaunchProof, Launches, LaunchesError};
 pub use notifier::{Notifier, NotifyError};
 pub use processes::{ProcessEnd, ProcessError, ProcessSignal, Processes};
 pub use runtime::{
-    AttachMode, CreateRuntime, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
+    AttachMode, CreateRuntime, Cursor, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
     ServerLook, Terminal, TerminalLook,
 };
 pub use screens::{Screens, ScreensError};

@@ -8,6 +8,7 @@ use crate::ids::{
     RefName, SessionId, Sha,
 };
 use crate::ledger::Ledger;
+use crate::reading::Usage;
 use crate::record::Lifecycle;
 use crate::time::{BootId, Timestamp};
 
@@ -165,6 +166,10 @@ pub struct SessionRecord {
     pub nonce: Option<Nonce>,
     /// The agent's own name for its conversation.
     pub agent_session_id: Option<AgentSessionId>,
+    /// Where the agent writes its conversation down, once it said so.
+    pub transcript: Option<PathBuf>,
+    /// What it has used, as its agent counts it.
+    pub usage: Option<Usage>,
     /// What it was asked.
     pub prompt: Option<String>,
     /// The command line, for the `command` agent.

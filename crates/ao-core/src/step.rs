@@ -1,5 +1,7 @@
 //! What `reduce` answers: the next record, and everything that is to be done because of it.
 
+use std::path::PathBuf;
+
 use crate::closed::closed_enum;
 use crate::deadline::DeadlineChange;
 use crate::ids::AgentSessionId;
@@ -43,6 +45,8 @@ pub struct Change {
     /// The agent's own name for its conversation, when this fact told it: it lives in the
     /// session's record, not in the lifecycle. Absent means not addressed.
     pub agent_session_id: Option<AgentSessionId>,
+    /// Where the agent writes its conversation down, newly told.
+    pub transcript: Option<PathBuf>,
     /// Which rule, on which values.
     pub because: Because,
 }

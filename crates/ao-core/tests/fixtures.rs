@@ -75,6 +75,8 @@ pub(crate) fn seeded(n: u64) -> Session {
             launch_id: None,
             nonce: None,
             agent_session_id: None,
+            transcript: None,
+            usage: None,
             prompt: None,
             argv: Vec::new(),
             phase: Phase::Running,
@@ -144,6 +146,9 @@ pub(crate) fn after(session: &Session, step: &Step) -> Session {
     next.ledger = change.ledger.clone();
     if change.agent_session_id.is_some() {
         next.record.agent_session_id.clone_from(&change.agent_session_id);
+    }
+    if change.transcript.is_some() {
+        next.record.transcript.clone_from(&change.transcript);
     }
     next
 }

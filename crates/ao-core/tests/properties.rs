@@ -267,6 +267,8 @@ impl Life {
                 paused_until: (flags & 0b1_0000 != 0)
                     .then(|| self.now.wall.plus(Duration::from_mins(20))),
                 is_submit: flags & 0b10_0000 != 0,
+                prompt: None,
+                transcript: None,
                 message: None,
             }),
             Kind::Pr(pr) => {

@@ -164,6 +164,8 @@ impl Script {
             agent_session_id: None,
             paused_until: None,
             is_submit: false,
+            prompt: None,
+            transcript: None,
             message: None,
         };
         let mut words = rest.split(' ');

@@ -130,6 +130,9 @@ impl LifecycleManager {
         if let Some(captured) = change.agent_session_id {
             record.agent_session_id = Some(captured);
         }
+        if let Some(told) = change.transcript {
+            record.transcript = Some(told);
+        }
         let revision = session.lifecycle.revision;
         let mut commit = Commit::on(id.clone(), Expected::Revision(revision), now);
         commit.messages = change

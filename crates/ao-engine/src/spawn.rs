@@ -333,6 +333,8 @@ fn seed_commit(
         launch_id: Some(planned.launch),
         nonce: Some(planned.nonce),
         agent_session_id: None,
+        transcript: None,
+        usage: None,
         prompt: request.prompt,
         argv: request.argv,
         phase: Phase::Worktree,

@@ -207,6 +207,8 @@ impl World {
             agent_session_id: None,
             paused_until: None,
             is_submit: false,
+            prompt: None,
+            transcript: None,
             message: None,
         };
         Fact { at: self.clock.now(), kind: FactKind::Signal(signal) }

@@ -1,12 +1,16 @@
 //! An agent that does what a test says: its traits, its command line and what its events mean.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::agent::{AgentTraits, Signals};
 use ao_core::ids::AgentName;
-use ao_core::ports::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
+use ao_core::ports::{
+    Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
+};
+use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
 use ao_core::record::ActivityState;
 
 /// Longest prompt that is passed as an argument, as the real adapters have it.
@@ -137,6 +141,8 @@ fn plain_event(activity: ActivityState) -> AgentEvent {
         detail: None,
         agent_session_id: None,
         is_submit: false,
+        prompt: None,
+        transcript: None,
         paused_until: None,
         message: None,
     }
@@ -180,5 +186,25 @@ impl Agent for ScriptedAgent {
 
     fn interrupt_key(&self) -> &'static str {
         "Escape"
+    }
+
+    fn status_file(&self, _running: &RunningAgent) -> Option<PathBuf> {
+        None
+    }
+
+    fn read_status(&self, _running: &RunningAgent, _text: &str) -> Option<StatusReading> {
+        None
+    }
+
+    fn transcript(&self, _running: &RunningAgent) -> Option<PathBuf> {
+        None
+    }
+
+    fn read_transcript(&self, _tail: &str) -> TranscriptReading {
+        TranscriptReading::default()
+    }
+
+    fn read_screen(&self, _look: &TerminalLook) -> Option<ScreenReading> {
+        None
     }
 }

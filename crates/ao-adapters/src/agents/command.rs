@@ -4,13 +4,16 @@
 //! It knows no events. `ao report` speaks for such a program if it wants to be understood.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ao_core::agent::{AgentTraits, Signals};
 use ao_core::ids::AgentName;
 use ao_core::message::MESSAGE_BYTES_MAX;
-use ao_core::ports::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest};
+use ao_core::ports::{
+    Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
+};
+use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
 
 use super::program::resolve;
 
@@ -248,5 +251,25 @@ impl Agent for CommandAgent {
 
     fn interrupt_key(&self) -> &'static str {
         "C-c"
+    }
+
+    fn status_file(&self, _running: &RunningAgent) -> Option<PathBuf> {
+        None
+    }
+
+    fn read_status(&self, _running: &RunningAgent, _text: &str) -> Option<StatusReading> {
+        None
+    }
+
+    fn transcript(&self, _running: &RunningAgent) -> Option<PathBuf> {
+        None
+    }
+
+    fn read_transcript(&self, _tail: &str) -> TranscriptReading {
+        TranscriptReading::default()
+    }
+
+    fn read_screen(&self, _look: &TerminalLook) -> Option<ScreenReading> {
+        None
     }
 }

@@ -2,7 +2,9 @@
 
 use ao_core::fact::ProcessProbe;
 use ao_core::ids::Pid;
-use ao_core::ports::{AttachMode, BoxFuture, Processes as _, RuntimeError, Terminal, TerminalLook};
+use ao_core::ports::{
+    AttachMode, BoxFuture, Cursor, Processes as _, RuntimeError, Terminal, TerminalLook,
+};
 use ao_core::session::RuntimeHandle;
 
 use super::TmuxRuntime;
@@ -16,8 +18,8 @@ const OUTPUT_LINES_MAX: usize = 1_000_000;
 const TYPING_SECONDS: u64 = 10;
 
 /// Whose pane it is and what it is doing. The title comes last: it may hold anything.
-const TERMINAL_FORMAT: &str =
-    "#{pid}:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_in_mode}:%s:#{session_id}:#{pane_title}";
+const TERMINAL_FORMAT: &str = "#{pid}:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_in_mode}:%s:#{session_id}:#{cursor_flag}:\
+     #{cursor_x}:#{cursor_y}:#{pane_title}";
 
 /// Who is attached, where, and when they were last active.
 const CLIENT_FORMAT: &str =
@@ -26,20 +28,32 @@ const CLIENT_FORMAT: &str =
 /// Between the clients and the screen.
 const SCREEN_FOLLOWS: &str = "ao-screen";
 
+/// Between the screen and the screen with its colours.
+const STYLED_FOLLOWS: &str = "ao-styled";
+
 /// What a terminal says about itself.
 struct Terminals<'a> {
     is_dead: bool,
     is_in_mode: bool,
     now_s: u64,
     session_id: &'a str,
+    cursor: Option<Cursor>,
     title: &'a str,
+}
+
+/// The cursor, unless the program hides it.
+fn cursor_of(flag: &str, column: &str, row: &str) -> Option<Cursor> {
+    let (column, row) = (column.parse().ok()?, row.parse().ok()?);
+    (flag == "1").then_some(Cursor { column, row })
 }
 
 impl<'a> Terminals<'a> {
     /// Reads the line of a terminal, `None` when it is not the one of this handle.
     fn parse(line: &'a str, handle: &RuntimeHandle) -> Option<Self> {
-        let fields: Vec<&str> = line.splitn(8, ':').collect();
-        let [server, pane, pid, dead, in_mode, now_s, session_id, title] = fields[..] else {
+        let fields: Vec<&str> = line.splitn(11, ':').collect();
+        let [server, pane, pid, dead, in_mode, now_s, session_id, flag, column, row, title] =
+            fields[..]
+        else {
             return None;
         };
         let is_that = server.parse() == Ok(handle.server.process.pid.0)
@@ -50,6 +64,7 @@ impl<'a> Terminals<'a> {
             is_in_mode: in_mode.parse::<u32>().is_ok_and(|n_modes| n_modes > 0),
             now_s: now_s.parse().unwrap_or(0),
             session_id,
+            cursor: cursor_of(flag, column, row),
             title,
         })
     }
@@ -117,16 +132,21 @@ impl TmuxRuntime {
         let rest = Line::new("list-clients")
             .args(["-F", CLIENT_FORMAT])
             .then(Line::new("display-message").args(["-p", SCREEN_FOLLOWS]))
-            .then(Line::new("capture-pane").args(["-p", "-t", &handle.pane]));
+            .then(Line::new("capture-pane").args(["-p", "-t", &handle.pane]))
+            .then(Line::new("display-message").args(["-p", STYLED_FOLLOWS]))
+            .then(Line::new("capture-pane").args(["-p", "-e", "-t", &handle.pane]));
         let text = self.ask_terminal(handle, rest).await?;
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
         let terminal = Terminals::parse(first, handle).ok_or_else(|| gone(handle))?;
         let clients: Vec<&str> =
             lines.by_ref().take_while(|line| *line != SCREEN_FOLLOWS).collect();
-        let screen: Vec<&str> = lines.collect();
+        let screen: Vec<&str> = lines.by_ref().take_while(|line| *line != STYLED_FOLLOWS).collect();
+        let styled: Vec<&str> = lines.collect();
         Ok(TerminalLook {
             screen: screen.join("\n").trim_end().to_owned(),
+            styled: styled.join("\n").trim_end().to_owned(),
+            cursor: terminal.cursor,
             title: terminal.title.to_owned(),
             is_in_mode: terminal.is_in_mode,
             is_human_typing: clients.iter().any(|client| terminal.is_typing(client)),

@@ -212,6 +212,8 @@ mod tests {
             agent_session_id: None,
             paused_until: None,
             is_submit: false,
+            prompt: None,
+            transcript: None,
             message: None,
         };
         let mut words = words.split(' ');

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::ErrorKind;
+use super::{ErrorKind, TerminalLook};
 use crate::agent::AgentTraits;
+use crate::echo::PromptEcho;
 use crate::fact::SignalDetail;
 use crate::ids::{AgentName, AgentSessionId, LaunchId, SessionId};
+use crate::reading::{ScreenReading, StatusReading, TranscriptReading};
 use crate::record::ActivityState;
+use crate::session::ProcessIdentity;
 use crate::time::Timestamp;
 
 /// Why an agent cannot be launched.
@@ -101,13 +104,32 @@ pub struct AgentEvent {
     pub agent_session_id: Option<AgentSessionId>,
     /// Whether the agent took a prompt or message in.
     pub is_submit: bool,
+    /// What it took in, when the event tells.
+    pub prompt: Option<PromptEcho>,
+    /// Where the agent writes its conversation down, when the event tells.
+    pub transcript: Option<PathBuf>,
     /// When a usage limit ends.
     pub paused_until: Option<Timestamp>,
     /// A sentence for people.
     pub message: Option<String>,
 }
 
-/// One kind of agent. Pure: it says what to do, the engine does it.
+/// What is known of a running agent: enough to find what it writes down about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningAgent {
+    /// Its process.
+    pub process: ProcessIdentity,
+    /// Where it was started.
+    pub directory: PathBuf,
+    /// Its own name for the conversation.
+    pub agent_session_id: Option<AgentSessionId>,
+    /// Where it said that it writes the conversation down.
+    pub transcript: Option<PathBuf>,
+    /// The environment that it was given.
+    pub env: BTreeMap<String, String>,
+}
+
+/// One kind of agent. Pure: it says what to do and what a text means; the engine does and reads.
 pub trait Agent: Send + Sync {
     /// Its name.
     fn name(&self) -> &AgentName;
@@ -126,4 +148,19 @@ pub trait Agent: Send + Sync {
 
     /// The key that interrupts a turn, by its tmux name.
     fn interrupt_key(&self) -> &'static str;
+
+    /// The file in which it keeps what it does now; `None` where it has none.
+    fn status_file(&self, running: &RunningAgent) -> Option<PathBuf>;
+
+    /// What its status file says; `None` when that is not about this very process.
+    fn read_status(&self, running: &RunningAgent, text: &str) -> Option<StatusReading>;
+
+    /// The file in which it writes the conversation down, a JSON object a line.
+    fn transcript(&self, running: &RunningAgent) -> Option<PathBuf>;
+
+    /// What the end of a transcript says; its first line may be half of one.
+    fn read_transcript(&self, tail: &str) -> TranscriptReading;
+
+    /// What a screen of it shows; `None` for an agent whose screens cannot be read at all.
+    fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading>;
 }

@@ -177,11 +177,24 @@ pub trait Runtime: Send + Sync {
     fn end_idle_servers(&self) -> BoxFuture<'_, Result<Vec<PathBuf>, RuntimeError>>;
 }
 
+/// A place on the screen, both counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    /// From the left.
+    pub column: u16,
+    /// From the top.
+    pub row: u16,
+}
+
 /// What a terminal shows at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminalLook {
     /// The visible screen, without colours.
     pub screen: String,
+    /// The visible screen with its SGR sequences: what is dim is a placeholder.
+    pub styled: String,
+    /// Where the cursor stands; `None` while the program hides it.
+    pub cursor: Option<Cursor>,
     /// The pane's title.
     pub title: String,
     /// Whether it is in copy mode: keys would go to the copy mode.

@@ -1,5 +1,7 @@
 //! A step in the making: the record and the ledger as they will be, and what is planned so far.
 
+use std::path::PathBuf;
+
 use crate::agent::Signals;
 use crate::deadline::{DeadlineChange, DeadlineClock, DeadlineKind};
 use crate::fact::{Fact, FactKind, Outcome};
@@ -39,6 +41,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) asks: Vec<Ask>,
     /// Told by this fact.
     pub(crate) agent_session_id: Option<AgentSessionId>,
+    /// Where the agent writes its conversation down, newly told.
+    pub(crate) transcript: Option<PathBuf>,
 }
 
 impl<'a> Plan<'a> {
@@ -61,6 +65,7 @@ impl<'a> Plan<'a> {
             deadlines: Vec::new(),
             asks: Vec::new(),
             agent_session_id: None,
+            transcript: None,
         }
     }
 
@@ -206,7 +211,8 @@ impl<'a> Plan<'a> {
             && self.messages.is_empty()
             && self.message_orders.is_empty()
             && self.deadlines.is_empty()
-            && self.agent_session_id.is_none();
+            && self.agent_session_id.is_none()
+            && self.transcript.is_none();
         if is_unchanged {
             return Step::None {
                 because: Because { rule: unchanged(rule), values },
@@ -222,6 +228,7 @@ impl<'a> Plan<'a> {
             deadlines: self.deadlines,
             asks: self.asks,
             agent_session_id: self.agent_session_id,
+            transcript: self.transcript,
             because: Because { rule, values },
         }))
     }

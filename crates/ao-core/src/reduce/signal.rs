@@ -26,6 +26,9 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     {
         plan.agent_session_id.clone_from(&signal.agent_session_id);
     }
+    if signal.transcript.is_some() && signal.transcript != plan.session.record.transcript {
+        plan.transcript.clone_from(&signal.transcript);
+    }
     if !settle::replaces(known.as_ref(), signal, &at, signals) {
         return Rule::OutdatedSignal;
     }

@@ -57,6 +57,8 @@ pub(crate) async fn observe(
             agent_session_id: event.agent_session_id,
             paused_until: event.paused_until,
             is_submit: event.is_submit,
+            prompt: event.prompt,
+            transcript: event.transcript,
             message: event.message.map(bounded),
         }),
     };
@@ -84,6 +86,8 @@ fn meaning(app: &App, signal: Signal) -> Result<Option<AgentEvent>, Fault> {
                 detail,
                 agent_session_id: None,
                 is_submit: false,
+                prompt: None,
+                transcript: None,
                 paused_until: None,
                 message,
             }))

@@ -71,6 +71,8 @@ fn seeded() -> Session {
             launch_id: None,
             nonce: None,
             agent_session_id: None,
+            transcript: None,
+            usage: None,
             prompt: None,
             argv: Vec::new(),
             phase: Phase::Worktree,

@@ -8,6 +8,7 @@ use ao_core::message::MessageOrigin;
 use ao_core::outbox::{Condition, Effect};
 use ao_core::ports::InfraIncident;
 use ao_core::pr::{Checks, Known, Pr, Review};
+use ao_core::reading::Usage;
 use ao_core::record::{
     Activity, DoneClaim, Evidence, Launch, Lifecycle, PrVerdict, Quarantine, RuntimeVerdict,
     SessionVerdict,
@@ -42,6 +43,8 @@ struct_doc!(SessionRecord {
     launch_id,
     nonce,
     agent_session_id,
+    transcript,
+    usage,
     prompt,
     argv,
     phase,
@@ -50,6 +53,7 @@ struct_doc!(SessionRecord {
     updated_at,
 });
 
+struct_doc!(Usage { input_tokens, output_tokens, cost_microusd });
 struct_doc!(SessionVerdict { state, reason });
 struct_doc!(RuntimeVerdict { state, reason });
 struct_doc!(PrVerdict { state, reason, number });

@@ -1,5 +1,6 @@
 //! The journal's facts and rules.
 
+use ao_core::echo::PromptEcho;
 use ao_core::fact::{Fact, FactKind, LookFact, LookValues, Outcome, SignalFact};
 use ao_core::journal::JournalEntry;
 use ao_core::pr::PrObservation;
@@ -18,8 +19,11 @@ struct_doc!(SignalFact {
     agent_session_id,
     paused_until,
     is_submit,
+    prompt,
+    transcript,
     message,
 });
+struct_doc!(PromptEcho { text, is_cut });
 struct_doc!(PrObservation { pr });
 enum_doc!(Outcome {
     "launched" => Launched(launch),

@@ -154,6 +154,8 @@ fn every_kind_of_fact_is_read_as_written() {
         agent_session_id: None,
         paused_until: None,
         is_submit: false,
+        prompt: None,
+        transcript: None,
         message: None,
     };
     let full_signal = SignalFact {
@@ -161,6 +163,8 @@ fn every_kind_of_fact_is_read_as_written() {
         agent_session_id: Some(AgentSessionId::new("conversation")),
         paused_until: Some(Timestamp::from_millis(5)),
         is_submit: true,
+        prompt: None,
+        transcript: None,
         message: Some("limit reached".to_owned()),
         ..signal.clone()
     };

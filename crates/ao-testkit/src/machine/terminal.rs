@@ -88,8 +88,11 @@ impl Terminal for FakeMachine {
             }
             self.at_pane(handle, |pane| {
                 let shown = pane.screen.clone();
+                let screen = shown.unwrap_or_else(|| last_lines(&pane.output, SCREEN_LINES));
                 Ok(TerminalLook {
-                    screen: shown.unwrap_or_else(|| last_lines(&pane.output, SCREEN_LINES)),
+                    styled: screen.clone(),
+                    cursor: None,
+                    screen,
                     title: pane.title.clone(),
                     is_in_mode: pane.is_in_mode,
                     is_human_typing: pane.is_human_typing,

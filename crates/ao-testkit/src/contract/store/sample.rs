@@ -131,6 +131,8 @@ pub fn seed(name: &str) -> Session {
         launch_id: Some(id("launch-1")),
         nonce: Some(id("nonce")),
         agent_session_id: Some(AgentSessionId::new("conversation")),
+        transcript: None,
+        usage: None,
         prompt: Some("do it\tnow, with umlauts: äöü and \u{1f980}".to_owned()),
         argv: vec!["sh".to_owned(), "-c".to_owned(), "true".to_owned()],
         phase: Phase::Queued,

@@ -1,0 +1,108 @@
+//! What an agent repeats of a prompt that it took in, and whether that is a message of ours.
+//!
+//! Agents change white space, cut what is long and join what was queued, so the texts are compared
+//! word by word. It decides about receipts only: nothing is typed because of it.
+
+/// Longest echo that is kept, in bytes: enough to tell two messages apart.
+pub const ECHO_BYTES_MAX: usize = 1024;
+
+/// Shortest part of a first word that is told by itself: two messages rarely share that much of one.
+const HALF_WORD_BYTES_MIN: usize = 32;
+
+/// A prompt as an agent told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptEcho {
+    /// Its text, cut at [`ECHO_BYTES_MAX`].
+    pub text: String,
+    /// Whether there was more.
+    pub is_cut: bool,
+}
+
+impl PromptEcho {
+    /// An echo of what was told; `is_cut` says that it was not told whole.
+    pub fn new(text: &str, is_cut: bool) -> Self {
+        let end = text.floor_char_boundary(ECHO_BYTES_MAX);
+        Self {
+            text: text.get(..end).unwrap_or_default().to_owned(),
+            is_cut: is_cut || end < text.len(),
+        }
+    }
+
+    /// Whether this is `message`, alone or as a block of lines among others.
+    pub fn is_of(&self, message: &str) -> bool {
+        let ours: Vec<&str> = message.split_whitespace().collect();
+        if ours.is_empty() {
+            return false;
+        }
+        let told: Vec<&str> = self.text.split_whitespace().collect();
+        if !self.is_cut && told == ours {
+            return true;
+        }
+        // What was queued is joined with line breaks: ours begins at the beginning of a line.
+        self.line_starts().any(|start| {
+            let rest = self.text.get(start..).unwrap_or_default();
+            begins_with(rest, &ours, self.is_cut)
+        })
+    }
+
+    fn line_starts(&self) -> impl Iterator<Item = usize> + '_ {
+        let after_breaks = self.text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
+        std::iter::once(0).chain(after_breaks)
+    }
+}
+
+/// Whether `told` begins with these words and ends a line there, or was cut before it could.
+fn begins_with(told: &str, ours: &[&str], is_cut: bool) -> bool {
+    let mut rest = told;
+    for (place, word) in ours.iter().enumerate() {
+        rest = rest.trim_start();
+        match rest.strip_prefix(word) {
+            Some(after) if after.is_empty() || after.starts_with(char::is_whitespace) => {
+                rest = after;
+            }
+            // The last word that was told may be half of one; half of a short one tells nothing.
+            Some(_) | None => {
+                let is_enough = place > 0 || rest.len() >= HALF_WORD_BYTES_MIN;
+                return is_cut && is_enough && word.starts_with(rest);
+            }
+        }
+    }
+    rest.trim_start_matches([' ', '\t', '\r']).is_empty()
+        || rest.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(told: &str, is_cut: bool, message: &str, expect: bool) {
+        assert_eq!(PromptEcho::new(told, is_cut).is_of(message), expect, "{told:?} / {message:?}");
+    }
+
+    #[test]
+    fn a_prompt_is_recognised_whatever_became_of_its_white_space() {
+        check("fix the build", false, "fix the build", true);
+        check("fix  the\nbuild\n", false, " fix the build", true);
+        check("yes", false, "yes please", false);
+        check("yes please", false, "yes", false);
+        check("anything", false, " \n", false);
+    }
+
+    #[test]
+    fn a_message_is_found_among_others_that_were_queued_with_it() {
+        check("first\nfix the\nbuild\nlast", false, "fix the build", true);
+        check("do not fix the build", false, "fix the build", false);
+        check("fix the building", false, "fix the build", false);
+    }
+
+    #[test]
+    fn a_cut_echo_is_compared_as_far_as_it_goes() {
+        let message = "word ".repeat(1000);
+        check(&message, false, &message, true);
+        check("fix the bu", true, "fix the build and more", true);
+        check("fix", true, "fix the build", true);
+        check("fi", true, "fix the build", false);
+        check("fix the cellar", true, "fix the build", false);
+    }
+}

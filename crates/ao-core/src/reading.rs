@@ -1,0 +1,130 @@
+//! What an agent shows and writes down about itself, as its adapter read it.
+//!
+//! A reading is not yet an activity: [`Reading::says_otherwise`] tells whether it contradicts what is
+//! known, and only then it becomes a fact.
+
+use crate::fact::SignalDetail;
+use crate::ids::AgentSessionId;
+use crate::record::{Activity, ActivityState};
+use crate::time::Timestamp;
+
+/// What one source of an agent says that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// What the agent does.
+    pub activity: ActivityState,
+    /// What is told beyond the state.
+    pub detail: Option<SignalDetail>,
+}
+
+impl Reading {
+    /// Whether this says something else than what is known.
+    ///
+    /// A source of this kind tells less than a hook: an agent at rest looks the same whether it has
+    /// background work, asked a human, or met an error, so rest contradicts a turn and a dialog only.
+    pub const fn says_otherwise(self, known: Option<&Activity>) -> bool {
+        let Some(known) = known else { return true };
+        match (self.activity, known.state) {
+            (ActivityState::Active, ActivityState::Active)
+            | (ActivityState::Ready, ActivityState::Ready)
+            | (ActivityState::WaitingInput, ActivityState::WaitingInput)
+            | (ActivityState::Blocked, ActivityState::Blocked)
+            | (ActivityState::Exited, ActivityState::Exited)
+            | (
+                ActivityState::Idle | ActivityState::Ready,
+                ActivityState::Idle | ActivityState::Ready | ActivityState::WaitingInput,
+            ) => false,
+            (
+                ActivityState::Active
+                | ActivityState::Ready
+                | ActivityState::Idle
+                | ActivityState::WaitingInput
+                | ActivityState::Blocked
+                | ActivityState::Exited,
+                _,
+            ) => true,
+        }
+    }
+}
+
+/// The agent's own status file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReading {
+    /// What it says.
+    pub reading: Reading,
+    /// Since when, by the agent's own clock.
+    pub since: Option<Timestamp>,
+    /// The agent's own conversation id.
+    pub agent_session_id: Option<AgentSessionId>,
+}
+
+/// What stands in the composer: the place where a human types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Composer {
+    /// It cannot be seen, or not be told.
+    Unknown,
+    /// It is on screen and empty; a placeholder is nothing.
+    Empty,
+    /// It holds this text, as far as it is visible; line breaks are where the screen has them.
+    Holds(String),
+    /// It holds a long paste, of which the agent shows only a stand-in.
+    Collapsed,
+}
+
+/// A screen, as the agent's adapter read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScreenReading {
+    /// Something that takes the keys in place of the composer, by its kind.
+    pub dialog: Option<SignalDetail>,
+    /// What stands in the composer.
+    pub composer: Composer,
+    /// Whether a turn runs; `None` when the screen does not tell.
+    pub is_turn: Option<bool>,
+}
+
+impl ScreenReading {
+    /// A screen of which nothing can be told.
+    pub const UNKNOWN: Self = Self { dialog: None, composer: Composer::Unknown, is_turn: None };
+
+    /// What the agent does, going by its screen alone.
+    pub const fn reading(&self) -> Option<Reading> {
+        let (activity, detail) = match (self.dialog, &self.composer, self.is_turn) {
+            (Some(detail), _, _) => (ActivityState::Blocked, Some(detail)),
+            (None, _, Some(true)) => (ActivityState::Active, None),
+            (None, Composer::Unknown, _) | (None, _, None) => return None,
+            (None, _, Some(false)) => (ActivityState::Idle, None),
+        };
+        Some(Reading { activity, detail })
+    }
+}
+
+/// What a session has used, in all, as its agent counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens read, those from a cache included.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// What that cost, in millionths of a US dollar; `None` where the agent does not say.
+    pub cost_microusd: Option<u64>,
+}
+
+/// The end of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TranscriptReading {
+    /// The latest count of the conversation.
+    pub usage: Option<Usage>,
+    /// The prompts taken in that stand there, oldest first.
+    pub prompts: Vec<PromptSeen>,
+    /// What its last line of meaning says, and when that was written.
+    pub last: Option<(Reading, Timestamp)>,
+}
+
+/// A prompt that stands in a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptSeen {
+    /// What was taken in.
+    pub text: String,
+    /// When it was written down, by the agent's clock.
+    pub at: Timestamp,
+}
