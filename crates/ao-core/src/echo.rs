@@ -6,6 +6,9 @@
 /// Longest echo that is kept, in bytes: enough to tell two messages apart.
 pub const ECHO_BYTES_MAX: usize = 1024;
 
+/// How a text ends of which the rest was left out on its way to us.
+pub const CUT_MARK: &str = "…[cut]";
+
 /// Shortest part of a first word that is told by itself: two messages rarely share that much of one.
 const HALF_WORD_BYTES_MIN: usize = 32;
 
@@ -19,8 +22,13 @@ pub struct PromptEcho {
 }
 
 impl PromptEcho {
-    /// An echo of what was told; `is_cut` says that it was not told whole.
+    /// An echo of what was told; `is_cut` says that it was not told whole. So does [`CUT_MARK`] at
+    /// its end.
     pub fn new(text: &str, is_cut: bool) -> Self {
+        let (text, is_cut) = match text.strip_suffix(CUT_MARK) {
+            Some(told) => (told, true),
+            None => (text, is_cut),
+        };
         let end = text.floor_char_boundary(ECHO_BYTES_MAX);
         Self {
             text: text.get(..end).unwrap_or_default().to_owned(),
@@ -104,5 +112,6 @@ mod tests {
         check("fix", true, "fix the build", true);
         check("fi", true, "fix the build", false);
         check("fix the cellar", true, "fix the build", false);
+        check("fix the bu…[cut]", false, "fix the build and more", true);
     }
 }

@@ -261,12 +261,12 @@ mod tests {
     #[test]
     fn only_the_terminal_of_the_handle_is_recognised() {
         let handle = handle();
-        assert!(Terminals::parse("10:%3:42:0:0:1000:$1:title", &handle).is_some());
+        assert!(Terminals::parse("10:%3:42:0:0:1000:$1:1:7:3:title", &handle).is_some());
         for other in [
-            "11:%3:42:0:0:1000:$1:another server",
-            "10:%4:42:0:0:1000:$1:another pane",
-            "10:%3:43:0:0:1000:$1:another process",
-            "10::::::1000::",
+            "11:%3:42:0:0:1000:$1:1:7:3:another server",
+            "10:%4:42:0:0:1000:$1:1:7:3:another pane",
+            "10:%3:43:0:0:1000:$1:1:7:3:another process",
+            "10::::::1000:::::",
             "",
         ] {
             assert!(Terminals::parse(other, &handle).is_none(), "{other}");
@@ -276,15 +276,17 @@ mod tests {
     #[test]
     fn a_title_may_hold_anything() {
         let handle = handle();
-        let terminal = Terminals::parse("10:%3:42:0:1:1000:$1:a:b: c", &handle).unwrap();
+        let terminal = Terminals::parse("10:%3:42:0:1:1000:$1:1:7:3:a:b: c", &handle).unwrap();
         assert_eq!(terminal.title, "a:b: c");
         assert!(terminal.is_in_mode);
+        assert_eq!(terminal.cursor, Some(Cursor { column: 7, row: 3 }));
     }
 
     #[test]
     fn a_human_types_who_was_active_here_within_ten_seconds() {
         let handle = handle();
-        let terminal = Terminals::parse("10:%3:42:0:0:1000:$1:t", &handle).unwrap();
+        let terminal = Terminals::parse("10:%3:42:0:0:1000:$1:0:7:3:t", &handle).unwrap();
+        assert_eq!(terminal.cursor, None, "the program hides it");
         assert!(terminal.is_typing("$1:0:0:991"));
         for not_typing in ["$1:0:0:990", "$2:0:0:999", "$1:1:0:999", "$1:0:1:999", ""] {
             assert!(!terminal.is_typing(not_typing), "{not_typing}");
