@@ -1,3 +1,6 @@
 //! Tests that need more than one crate: the layout's rules and the real program end to end.
 //!
 //! Nothing depends on it and nothing of it is shipped.
+//! The library is what those tests talk to in place of the world: the stand-in model server.
+
+pub mod model;
