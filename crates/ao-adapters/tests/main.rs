@@ -2,6 +2,7 @@
 //!
 //! Every test has a socket, a home and a directory of its own, and ends what it started.
 
+mod agent_files;
 mod agents;
 mod git;
 mod launches;

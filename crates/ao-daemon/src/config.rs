@@ -39,6 +39,13 @@ const REAPER_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The design's default.
 const REAPER_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Quicker than half a second is only for tests: no agent changes twice within it.
+const ACTIVITY_INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+/// A status that was wrong is right within a second; a pass over a hundred sessions at rest costs a
+/// hundred small reads.
+const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
+
 /// A configuration without mistakes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -94,6 +101,11 @@ impl Config {
     /// How often every session is looked at.
     pub fn reaper_interval(&self) -> Duration {
         self.file.daemon.reaper_interval.map_or(REAPER_INTERVAL, |span| span.0)
+    }
+
+    /// How often what agents show and write down is read.
+    pub fn activity_interval(&self) -> Duration {
+        self.file.daemon.activity_interval.map_or(ACTIVITY_INTERVAL, |span| span.0)
     }
 
     /// What is logged.
@@ -176,6 +188,7 @@ impl Config {
     pub fn in_force(&self) -> ConfigFile {
         let mut file = self.file.clone();
         file.daemon.reaper_interval = Some(Span(self.reaper_interval()));
+        file.daemon.activity_interval = Some(Span(self.activity_interval()));
         file.daemon.log = Some(self.log().to_owned());
         file.capacity.max = Some(self.max_sessions().unwrap_or(0));
         file.notifiers = self.notifiers();
@@ -213,10 +226,16 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
     let mut say = |path: &[&str], message: String, hint: Option<String>| {
         problems.push(source.problem(path, message, hint));
     };
-    if let Some(span) = file.daemon.reaper_interval
-        && let Err(message) = check_interval(span)
-    {
-        say(&["daemon", "reaper_interval"], message, None);
+    let intervals = [
+        ("reaper_interval", file.daemon.reaper_interval, REAPER_INTERVAL_MIN),
+        ("activity_interval", file.daemon.activity_interval, ACTIVITY_INTERVAL_MIN),
+    ];
+    for (key, span, min) in intervals {
+        if let Some(span) = span
+            && let Err(message) = check_interval(span, min)
+        {
+            say(&["daemon", key], message, None);
+        }
     }
     for id in file.projects.keys() {
         if let Err(error) = ProjectId::parse(id.as_str()) {
@@ -293,9 +312,9 @@ fn notifier_mistakes(id: &str, notifier: &NotifierTable) -> Vec<String> {
     messages
 }
 
-fn check_interval(span: Span) -> Result<(), String> {
-    if span.0 < REAPER_INTERVAL_MIN {
-        return Err(format!("`{span}` is shorter than {}", Span(REAPER_INTERVAL_MIN)));
+fn check_interval(span: Span, min: Duration) -> Result<(), String> {
+    if span.0 < min {
+        return Err(format!("`{span}` is shorter than {}", Span(min)));
     }
     Ok(())
 }
@@ -310,11 +329,17 @@ fn check_log(log: &str) -> Result<(), String> {
 /// Puts the scalars of the environment over those of the file. Empty means not given.
 fn apply_env(file: &mut ConfigFile, env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     let given = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    if let Some(value) = given("AO_REAPER_INTERVAL") {
-        let span = interval_of(value)
-            .and_then(|span| check_interval(span).map(|()| span))
-            .map_err(|message| ConfigError::one("`AO_REAPER_INTERVAL`", message))?;
-        file.daemon.reaper_interval = Some(span);
+    let intervals = [
+        ("AO_REAPER_INTERVAL", &mut file.daemon.reaper_interval, REAPER_INTERVAL_MIN),
+        ("AO_ACTIVITY_INTERVAL", &mut file.daemon.activity_interval, ACTIVITY_INTERVAL_MIN),
+    ];
+    for (name, interval, min) in intervals {
+        if let Some(value) = given(name) {
+            let span = interval_of(value)
+                .and_then(|span| check_interval(span, min).map(|()| span))
+                .map_err(|message| ConfigError::one(format!("`{name}`"), message))?;
+            *interval = Some(span);
+        }
     }
     if let Some(value) = given("AO_MAX_SESSIONS") {
         let max = value.parse().map_err(|_error: std::num::ParseIntError| {
@@ -329,10 +354,12 @@ fn apply_env(file: &mut ConfigFile, env: &BTreeMap<String, String>) -> Result<()
     Ok(())
 }
 
-/// A bare number is seconds: what scripts write.
+/// A bare number is seconds, fractions included: what scripts write.
 fn interval_of(value: &str) -> Result<Span, String> {
-    let seconds = value.parse().ok().map(|seconds| Span(Duration::from_secs(seconds)));
-    seconds.or_else(|| Span::parse(value)).ok_or_else(|| {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = value.parse().ok().filter(|_| is_number);
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.map(Span).or_else(|| Span::parse(value)).ok_or_else(|| {
         format!("`{value}` is not a length of time (write `500ms`, `2s`, `15m` or `1h30m`)")
     })
 }

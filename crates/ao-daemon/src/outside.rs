@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ao_adapters::agent_files::DiskAgentFiles;
 use ao_adapters::agents::{AgentTemplate, CommandAgent};
 use ao_adapters::git::{GitConfig, GitWorktree};
 use ao_adapters::launches::FileLaunches;
@@ -17,8 +18,8 @@ use ao_api::home::Layout;
 use ao_core::ids::{AgentName, HomeId, InvalidId, NodeId, NotifierId, ProjectId};
 use ao_core::policy::Policy;
 use ao_core::ports::{
-    Agent, BoxFuture, Clock, IdGen, Launches, Notifier, Processes, Runtime, Screens, Tasks,
-    Terminal, Workspace,
+    Agent, AgentFiles, BoxFuture, Clock, IdGen, Launches, Notifier, Processes, Runtime, Screens,
+    Tasks, Terminal, Workspace,
 };
 use ao_engine::{EnginePorts, EngineSettings};
 use ao_store::SqliteStore;
@@ -67,6 +68,7 @@ pub struct Outside {
     pub processes: Arc<dyn Processes>,
     pub launches: Arc<dyn Launches>,
     pub workspace: Arc<dyn Workspace>,
+    pub files: Arc<dyn AgentFiles>,
     pub agents: BTreeMap<AgentName, Arc<dyn Agent>>,
     /// Ends the tasks: those that were begun within the bound, then all.
     pub end_tasks: EndTasks,
@@ -98,6 +100,7 @@ impl Outside {
             processes: self.processes,
             launches: self.launches,
             workspace: self.workspace,
+            files: self.files,
             agents: self.agents,
             notifiers,
         }
@@ -132,6 +135,7 @@ pub(crate) fn real(
         processes: Arc::new(processes),
         launches: Arc::new(FileLaunches::new(data.join("launches"), launcher)),
         workspace: Arc::new(GitWorktree::new(git, Arc::clone(&shared))),
+        files: Arc::new(DiskAgentFiles),
         agents: agents(config).map_err(|error| unusable(&error))?,
         tasks: shared,
         end_tasks: Arc::new(move |for_max| {
@@ -191,6 +195,7 @@ pub(crate) fn settings(layout: &Layout, config: &Config, node: NodeId) -> Engine
         bin_dir: bin_dir(layout),
         agent_env: agent_env(layout),
         reaper_interval: config.reaper_interval(),
+        activity_interval: config.activity_interval(),
         kill_grace: KILL_GRACE,
         exec_proof_for_max: EXEC_PROOF_FOR_MAX,
         policy: config.default_policy(),

@@ -115,6 +115,7 @@ impl Home {
             processes: Arc::new(self.machine.clone()),
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::clone(&self.workspace) as _,
+            files: Arc::new(self.machine.clone()),
             agents: BTreeMap::from([(scripted, agent)]),
             end_tasks: Arc::new(move |for_max| {
                 let tasks = tasks.clone();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ao_core::ids::{AgentName, NotifierId};
 use ao_core::ports::{
-    Agent, ChangeFeed, Clock, Deadlines, IdGen, Incidents, Launches, Messages, Notifier, Outbox,
-    Processes, Projects, Runtime, Sagas, Screens, SessionStore, Tasks, Terminal, Workspace,
+    Agent, AgentFiles, ChangeFeed, Clock, Deadlines, IdGen, Incidents, Launches, Messages,
+    Notifier, Outbox, Processes, Projects, Runtime, Sagas, Screens, SessionStore, Tasks, Terminal,
+    Workspace,
 };
 
 /// The ports of one engine, as the composition root made them.
@@ -30,6 +31,7 @@ pub struct EnginePorts {
     pub processes: Arc<dyn Processes>,
     pub launches: Arc<dyn Launches>,
     pub workspace: Arc<dyn Workspace>,
+    pub files: Arc<dyn AgentFiles>,
     pub agents: BTreeMap<AgentName, Arc<dyn Agent>>,
     pub notifiers: BTreeMap<NotifierId, Arc<dyn Notifier>>,
 }

@@ -22,6 +22,8 @@ pub struct EngineSettings {
     pub agent_env: BTreeMap<String, String>,
     /// How often the reaper passes over everything.
     pub reaper_interval: Duration,
+    /// How often what agents show and write down is read.
+    pub activity_interval: Duration,
     /// How long processes get between being asked to end and being ended.
     pub kill_grace: Duration,
     /// How long a launcher may take to become its agent.

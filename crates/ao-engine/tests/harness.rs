@@ -87,6 +87,7 @@ impl World {
                 bin_dir: PathBuf::from("/home/bin"),
                 agent_env: BTreeMap::new(),
                 reaper_interval: Duration::from_secs(5),
+                activity_interval: Duration::from_millis(500),
                 kill_grace: Duration::from_secs(2),
                 exec_proof_for_max: Duration::from_secs(10),
                 policy,
@@ -133,6 +134,7 @@ impl World {
             processes: Arc::new(self.machine.clone()),
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::<FakeWorkspace>::clone(&self.workspace),
+            files: Arc::new(self.machine.clone()),
             agents,
             notifiers: BTreeMap::from([(NotifierId::parse("fake").unwrap(), notifier)]),
         }

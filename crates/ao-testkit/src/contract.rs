@@ -8,6 +8,7 @@ use std::time::Duration;
 use ao_core::ports::Clock;
 
 pub mod agent;
+pub mod agent_files;
 pub mod launches;
 pub mod notifier;
 pub mod processes;

@@ -1,6 +1,7 @@
-//! One fake machine: a process table, tmux servers and launch files that know of each other.
+//! One fake machine: a process table, tmux servers and files that know of each other.
 //!
-//! It implements [`Runtime`], [`Terminal`], [`Processes`] and [`Launches`] over one shared state,
+//! It implements [`Runtime`], [`Terminal`], [`Processes`], [`Launches`] and [`AgentFiles`] over one
+//! shared state,
 //! so that a killed server takes its processes along and a process that ended shows as a dead
 //! pane. Every call is a point at which other tasks may run and a scheduled fault may strike.
 //! It does not run programs: whatever the command line, the process waits, keeps what is pasted,
@@ -10,8 +11,10 @@
 //! [`Terminal`]: ao_core::ports::Terminal
 //! [`Processes`]: ao_core::ports::Processes
 //! [`Launches`]: ao_core::ports::Launches
+//! [`AgentFiles`]: ao_core::ports::AgentFiles
 
 mod faults;
+mod files;
 mod launches;
 mod processes;
 mod runtime;

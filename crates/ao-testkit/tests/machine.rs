@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use ao_core::ids::{HomeId, LaunchId, Nonce, Pid, ProjectId, SessionId};
 use ao_core::ports::{
-    BoxFuture, Clock, CreateRuntime, IdGen as _, Launches, Processes, Runtime, Terminal,
+    AgentFiles, BoxFuture, Clock, CreateRuntime, IdGen as _, Launches, Processes, Runtime, Terminal,
 };
 use ao_core::session::{ProcessIdentity, RuntimeHandle, ServerIdentity};
 use ao_testkit::clock::JumpingClock;
+use ao_testkit::contract::agent_files::AgentFilesHarness;
 use ao_testkit::contract::launches::LaunchesHarness;
 use ao_testkit::contract::processes::{ProcessesHarness, Tree};
 use ao_testkit::contract::runtime::{Program, RuntimeHarness};
@@ -188,6 +189,43 @@ impl LaunchesHarness for Harness {
     fn agent_file(&self, path: &Path) -> Option<String> {
         self.machine.agent_file(path)
     }
+}
+
+impl AgentFilesHarness for Harness {
+    fn files(&self) -> &dyn AgentFiles {
+        &self.machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new("/fake/home").join(name)
+    }
+
+    fn write(&self, path: &Path, text: &str) {
+        self.machine.write_file(path, text);
+    }
+
+    fn remove(&self, path: &Path) {
+        self.machine.remove_file(path);
+    }
+
+    fn no_files(&self) -> Vec<PathBuf> {
+        let pipe = PathBuf::from("/fake/home/pipe");
+        self.machine.make_no_file(&pipe);
+        vec![pipe]
+    }
+}
+
+mod agent_files {
+    use super::*;
+
+    fn with(claim: &impl AsyncFn(&dyn AgentFilesHarness)) {
+        for seed in 0..SEEDS {
+            let harness = Harness::new();
+            TestTasks::new(harness.clock.clone(), seed).block_on(claim(&harness));
+        }
+    }
+
+    ao_testkit::agent_files_contract!(with);
 }
 
 mod runtime {

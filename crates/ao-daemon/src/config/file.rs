@@ -60,6 +60,9 @@ pub struct DaemonTable {
     /// How often every session is looked at (`AO_REAPER_INTERVAL`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reaper_interval: Option<Span>,
+    /// How often what agents show and write down is read (`AO_ACTIVITY_INTERVAL`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity_interval: Option<Span>,
     /// What is logged: `info`, `debug`, `ao_engine=debug,info` (`AO_LOG`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,

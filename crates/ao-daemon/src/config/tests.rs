@@ -107,6 +107,10 @@ fn what_the_types_cannot_refuse_is_refused_all_the_same() {
         "[daemon]\nreaper_interval = '1ms'\n",
         "`config.toml` line 2: `1ms` is shorter than 100ms",
     );
+    refused(
+        "[daemon]\nactivity_interval = '1ms'\n",
+        "`config.toml` line 2: `1ms` is shorter than 50ms",
+    );
 }
 
 #[test]
@@ -119,6 +123,20 @@ fn a_wrong_variable_is_named_as_the_variable_that_it_is() {
     );
     let error = parse("", &[("AO_MAX_SESSIONS", "-1")]).expect_err("it should be refused");
     assert_eq!(error.to_string(), "`AO_MAX_SESSIONS`: `-1` is not a number of sessions");
+}
+
+#[test]
+fn a_bare_number_is_seconds_and_may_have_a_fraction() {
+    let interval = |value| parse("", &[("AO_ACTIVITY_INTERVAL", value)]);
+    for (value, millis) in [("2", 2_000), ("0.25", 250), ("1.5", 1_500), ("700ms", 700)] {
+        let expect = Duration::from_millis(millis);
+        assert_eq!(interval(value).unwrap().activity_interval(), expect, "{value}");
+    }
+    for value in ["-1", "inf", "1e9", "0.5.1", ".", "99999999999999999999"] {
+        let error = interval(value).expect_err("it should be refused").to_string();
+        assert!(error.starts_with("`AO_ACTIVITY_INTERVAL`: "), "{error}");
+    }
+    assert_eq!(parse("", &[]).unwrap().activity_interval(), Duration::from_millis(500));
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub enum Op {
     RemoveLaunch,
     /// `Launches::list`.
     ListLaunches,
+    /// `AgentFiles::length`.
+    FileLength,
+    /// `AgentFiles::read_tail`.
+    ReadFile,
 }
 
 /// What goes wrong.

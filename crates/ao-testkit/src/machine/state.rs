@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) processes: BTreeMap<Pid, Process>,
     pub(super) servers: BTreeMap<PathBuf, Server>,
     pub(super) launches: BTreeMap<LaunchId, Launch>,
+    /// What agents wrote down; `None` where something stands that is no regular file.
+    pub(super) files: BTreeMap<PathBuf, Option<String>>,
     pub(super) missing_directories: BTreeSet<PathBuf>,
     pub(super) missing_programs: BTreeSet<String>,
     pub(super) hide_next_exit_for: u32,
@@ -98,6 +100,7 @@ impl State {
             processes: BTreeMap::new(),
             servers: BTreeMap::new(),
             launches: BTreeMap::new(),
+            files: BTreeMap::new(),
             missing_directories: BTreeSet::new(),
             missing_programs: BTreeSet::new(),
             hide_next_exit_for: 0,
@@ -111,6 +114,7 @@ impl State {
     pub(super) fn reboot(&mut self, boot: BootId) {
         let before = std::mem::replace(self, Self::booted(boot));
         self.launches = before.launches;
+        self.files = before.files;
         self.missing_directories = before.missing_directories;
         self.missing_programs = before.missing_programs;
         self.watches_work = before.watches_work;
