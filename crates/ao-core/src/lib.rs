@@ -31,6 +31,7 @@ pub mod react;
 pub mod reading;
 pub mod record;
 pub mod reduce;
+pub mod restore;
 pub mod saga;
 pub mod session;
 pub mod status;

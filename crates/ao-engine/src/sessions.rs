@@ -17,6 +17,7 @@ use ao_core::step::Step;
 
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
+use crate::restore::{RestoreError, RestoreReport, RestoreRequest, Restorer};
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
 use crate::spawn::{Seeder, SpawnError, SpawnRequest};
@@ -119,6 +120,7 @@ pub struct SessionManager {
     lifecycle: LifecycleManager,
     runner: SagaRunner,
     seeder: Seeder,
+    restorer: Restorer,
 }
 
 impl SessionManager {
@@ -129,7 +131,12 @@ impl SessionManager {
         runner: SagaRunner,
     ) -> Self {
         let seeder = Seeder { ports: ports.clone(), settings: Arc::clone(&settings) };
-        Self { ports, settings, lifecycle, runner, seeder }
+        let restorer = Restorer {
+            ports: ports.clone(),
+            settings: Arc::clone(&settings),
+            lifecycle: lifecycle.clone(),
+        };
+        Self { ports, settings, lifecycle, runner, seeder, restorer }
     }
 
     /// Starts a session. It exists, durably, when this returns; its phases go on from there.
@@ -137,6 +144,18 @@ impl SessionManager {
         let session = self.seeder.seed(request).await?;
         self.runner.start(&session);
         Ok(session)
+    }
+
+    /// Brings an ended session back: its worktree, and its agent in the same conversation where it
+    /// has one. It is reopened, durably, when this returns; its phases go on from there.
+    ///
+    /// *Guarantees*: its teardown has ended, no process of its ended launch is left when the agent
+    /// starts, and of several requests at once one is granted. A restore that fails, or is killed,
+    /// loses no work: the session ends again and can be restored again.
+    pub async fn restore(&self, request: &RestoreRequest) -> Result<RestoreReport, RestoreError> {
+        let report = self.restorer.reopen(request).await?;
+        self.runner.start(&request.session);
+        Ok(report)
     }
 
     /// Reads a session with what is in flight for it.
@@ -166,7 +185,14 @@ impl SessionManager {
         if !loaded.session.lifecycle.is_terminal() || !is_put_away || loaded.saga.is_some() {
             return Err(SessionError::NotEnded { session: session.clone() });
         }
-        Ok(self.ports.sessions.remove(session).await?)
+        self.ports.sessions.remove(session).await?;
+        // Kept for a restore until now.
+        if let Some(launch) = &loaded.session.record.launch_id
+            && let Err(left_behind) = self.ports.launches.remove(launch).await
+        {
+            tracing::warn!(%left_behind, "A launch file stays until the next start.");
+        }
+        Ok(())
     }
 
     /// Ends a session: its processes, its terminal, and its worktree if nothing is lost by that.
@@ -368,7 +394,10 @@ fn is_torn_down(session: &Session, discard: bool) -> bool {
         WorkspaceFate::Absent | WorkspaceFate::Removed => true,
         WorkspaceFate::Kept | WorkspaceFate::Present | WorkspaceFate::Pending => false,
     };
+    // A session that ended by itself keeps its launch file, for a restore, until somebody kills it.
+    let is_end_asked_for = session.lifecycle.intent.is_some();
     session.lifecycle.is_terminal()
+        && is_end_asked_for
         && session.record.phase == ao_core::session::Phase::Ended
         && is_worktree_settled
         && !discard
@@ -392,9 +421,13 @@ fn kill_saga(session: &SessionId, discard: bool, now: ao_core::time::Moment) -> 
 /// The saga in flight, told that the end is wanted.
 fn cancelled(saga: &Saga, discard: bool) -> Saga {
     let is_launch = matches!(saga.kind, SagaKind::Spawn | SagaKind::Restore);
+    // A restore that failed keeps the worktree; one that is killed is a kill.
+    let has_kept_it = saga.kind == SagaKind::Restore
+        && matches!(saga.step, SagaStep::RemoveFiles | SagaStep::Finish);
     Saga {
         is_cancelled: saga.is_cancelled || is_launch,
         discard: saga.discard || discard,
+        step: if has_kept_it { SagaStep::RemoveWorktree } else { saga.step },
         ..saga.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ao_core::ids::{
-    AgentName, BranchName, IdempotencyKey, IssueRef, LaunchId, Nonce, RefName, SessionId,
+    AgentName, BranchName, IdempotencyKey, IssueRef, LaunchId, Nonce, ProjectId, RefName, SessionId,
 };
 use ao_core::ledger::Ledger;
 use ao_core::ports::{
@@ -57,6 +57,9 @@ pub struct SpawnRequest {
 /// Branch names tried for a session without one of its own: one for each other home that ever used
 /// the repository, and more than anybody has.
 const BRANCHES_TRIED_MAX: u32 = 32;
+
+/// Where the nonce of a launch stands in the environment of its processes.
+pub(crate) const NONCE_VARIABLE: &str = "AO_NONCE";
 
 /// Why a session was not started. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -188,7 +191,7 @@ impl Seeder {
         let nonce: Nonce = self.ports.ids.token().into();
         // Asked under a name that no session gets, so that a refusal uses none up.
         let nobody = SessionId::of(&request.project.id, 0);
-        let env = self.agent_env(request, &nobody, &launch, &nonce);
+        let env = self.env_of(request, &nobody, &launch, &nonce);
         self.check_agent(request, agent, &nobody, env)?;
         let workspace = self.workspace_of(request, &nobody);
         self.ports.workspace.preflight(&workspace).await?;
@@ -205,7 +208,7 @@ impl Seeder {
 
         let session = self.ports.projects.next_session_id(&request.project.id).await?;
         let (workspace, pre_image) = self.free_workspace(request, &session).await?;
-        let env = self.agent_env(request, &session, &launch, &nonce);
+        let env = self.env_of(request, &session, &launch, &nonce);
         Ok(Planned { session, launch, nonce, workspace, pre_image, env })
     }
 
@@ -271,36 +274,59 @@ impl Seeder {
         agent.launch(&request).map(drop)
     }
 
-    fn agent_env(
+    fn env_of(
         &self,
         request: &SpawnRequest,
         session: &SessionId,
         launch: &LaunchId,
         nonce: &Nonce,
     ) -> BTreeMap<String, String> {
-        let mut env: BTreeMap<String, String> = request
-            .env
-            .iter()
-            .filter(|(key, _)| !key.starts_with("AO_"))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        env.extend(self.settings.agent_env.clone());
-        let own = [
-            ("AO_SESSION_ID", session.as_str()),
-            ("AO_PROJECT_ID", request.project.id.as_str()),
-            ("AO_ISSUE_ID", request.issue.as_ref().map_or("", IssueRef::as_str)),
-            ("AO_LAUNCH_ID", launch.as_str()),
-            ("AO_NONCE", nonce.as_str()),
-        ];
-        env.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        let bin_dir = self.settings.bin_dir.display();
-        let path = match env.get("PATH") {
-            Some(path) if !path.is_empty() => format!("{bin_dir}:{path}"),
-            _ => format!("{bin_dir}:/usr/local/bin:/usr/bin:/bin"),
-        };
-        env.insert("PATH".to_owned(), path);
-        env
+        let (project, issue) = (&request.project.id, request.issue.as_ref());
+        let named = Named { session, project, issue, launch, nonce };
+        agent_env(&self.settings, &request.env, named)
     }
+}
+
+/// Whom the variables of a launch name.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) session: &'a SessionId,
+    pub(crate) project: &'a ProjectId,
+    pub(crate) issue: Option<&'a IssueRef>,
+    pub(crate) launch: &'a LaunchId,
+    pub(crate) nonce: &'a Nonce,
+}
+
+/// The whole environment of an agent: what was given, and what names the launch.
+///
+/// It may be given what an earlier call made: nothing of that launch stays in it.
+pub(crate) fn agent_env(
+    settings: &EngineSettings,
+    given: &BTreeMap<String, String>,
+    named: Named<'_>,
+) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> = given
+        .iter()
+        .filter(|(key, _)| !key.starts_with("AO_"))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    env.extend(settings.agent_env.clone());
+    let own = [
+        ("AO_SESSION_ID", named.session.as_str()),
+        ("AO_PROJECT_ID", named.project.as_str()),
+        ("AO_ISSUE_ID", named.issue.map_or("", IssueRef::as_str)),
+        ("AO_LAUNCH_ID", named.launch.as_str()),
+        (NONCE_VARIABLE, named.nonce.as_str()),
+    ];
+    env.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let ours = format!("{}:", settings.bin_dir.display());
+    let path = env.get("PATH").map(|path| path.strip_prefix(&ours).unwrap_or(path));
+    let path = match path {
+        Some(path) if !path.is_empty() => format!("{ours}{path}"),
+        _ => format!("{ours}/usr/local/bin:/usr/bin:/bin"),
+    };
+    env.insert("PATH".to_owned(), path);
+    env
 }
 
 /// The one commit that makes a session.

@@ -1,13 +1,14 @@
 //! Whatever fails on the way, a world that heals comes to rest: every session runs or has ended,
 //! nothing is typed twice, and a kill leaves nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
 use ao_core::ports::{RemovalMode, SessionStore as _, StoreError};
 use ao_core::record::ActivityState;
 use ao_core::time::Timestamp;
-use ao_engine::SendRequest;
+use ao_engine::{RestoreRequest, SendRequest};
 use ao_testkit::machine::{Fault, Op};
 use ao_testkit::memory_store::Op as StoreOp;
 
@@ -86,7 +87,7 @@ async fn act(world: &World, dice: &mut Dice, ids: &mut Vec<SessionId>) {
         ids.extend(engine.sessions.spawn(world.request(agent)).await.ok());
         return;
     };
-    match dice.below(7) {
+    match dice.below(8) {
         0 => ids.extend(engine.sessions.spawn(world.request(agent)).await.ok()),
         1 | 2 => {
             let text = format!("text {}", dice.below(1_000_000));
@@ -100,6 +101,10 @@ async fn act(world: &World, dice: &mut Dice, ids: &mut Vec<SessionId>) {
             }
         }
         5 => world.machine.kill_session(&id),
+        6 => {
+            let request = RestoreRequest { session: id, env: BTreeMap::new() };
+            drop(engine.sessions.restore(&request).await);
+        }
         _ => {
             let states = [ActivityState::Active, ActivityState::Idle, ActivityState::Blocked];
             let state = states[dice.below(states.len())];

@@ -1,9 +1,10 @@
-//! A crash before and after every write of a whole life: spawn, message, reaction, escalation, kill.
+//! A crash before and after every write of a whole life: spawn, message, reaction, escalation, the
+//! agent's death, restore, kill, restore again.
 //!
 //! The walk counts the writes of the run itself, so a write that is added later is covered the day
 //! it is added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use ao_core::ledger::ReactionKind;
 use ao_core::policy::ReactionPolicy;
 use ao_core::ports::{Projects as _, RemovalMode, SessionFilter, SessionStore as _};
 use ao_core::record::ActivityState;
-use ao_engine::SendRequest;
+use ao_engine::{RestoreRequest, SendRequest};
 use futures_util::future::{Either, select};
 
 use crate::gate::Stop;
@@ -56,7 +57,19 @@ async fn live(world: &World) {
         return;
     }
     pause(10).await;
+    if let Some(agent) = world.machine.agent_of(&id) {
+        world.machine.kill_process(agent.pid);
+    }
+    pause(2).await;
+    let again = RestoreRequest { session: id.clone(), env: BTreeMap::new() };
+    if engine.sessions.restore(&again).await.is_err() {
+        return;
+    }
+    pause(2).await;
     if engine.sessions.kill(&id, RemovalMode::Careful, None).await.is_err() {
+        return;
+    }
+    if engine.sessions.restore(&again).await.is_err() {
         return;
     }
     pause(2).await;
@@ -88,6 +101,17 @@ fn check_after(world: &World, stop: Stop) {
         assert!(world.machine.pastes(id).len() <= 1, "{stop:?}: typed twice");
         let is_live = !session.lifecycle.is_terminal();
         assert_eq!(world.machine.agent_of(id).is_some(), is_live, "{stop:?}");
+        let n_agents = usize::from(is_live);
+        assert_eq!(world.running().len(), n_agents, "{stop:?}: one process for one conversation");
+        // Wherever the crash was, what ended can be had back.
+        if !is_live {
+            let again = RestoreRequest { session: id.clone(), env: BTreeMap::new() };
+            let engine = world.engine();
+            let restored = world.tasks.block_on(engine.sessions.restore(&again));
+            assert!(restored.is_ok(), "{stop:?}: {restored:?}");
+            world.until(id, |session| session.lifecycle.launch.is_some());
+            assert_eq!(world.running().len(), 1, "{stop:?}");
+        }
         world.kill(id);
     }
     world.pass_time(Duration::from_secs(10));

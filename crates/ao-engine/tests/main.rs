@@ -12,4 +12,5 @@ mod messages;
 mod outages;
 mod races;
 mod reactions;
+mod restore;
 mod store_trouble;

@@ -68,19 +68,28 @@ fn a_dialog_that_opens_while_text_is_pasted_gets_no_enter() {
 }
 
 #[test]
-fn a_terminal_and_launch_files_that_stayed_are_put_away_by_a_later_pass() {
-    for op in [Op::Destroy, Op::RemoveLaunch] {
-        let world = World::new(4);
-        let id = world.spawn("mute");
-        world.until_status(&id, "working");
-        world.machine.fail_next(op, Fault::Refuse);
-        world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
-        world.until(&id, |session| session.lifecycle.is_terminal());
-        world.pass_time(Duration::from_mins(3));
-        assert_eq!(world.machine.sessions(), [], "{op:?}");
-        assert_eq!(world.machine.launches_with_files(), [], "{op:?}");
-        world.check(&id, "errored (terminated/agent_process_exited, exited/process_missing, ended, worktree present)");
-    }
+fn a_terminal_that_stayed_is_put_away_by_a_later_pass() {
+    let world = World::new(4);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.fail_next(Op::Destroy, Fault::Refuse);
+    world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+    world.until(&id, |session| session.lifecycle.is_terminal());
+    world.pass_time(Duration::from_mins(3));
+    assert_eq!(world.machine.sessions(), []);
+    world.check(&id, "errored (terminated/agent_process_exited, exited/process_missing, ended, worktree present)");
+}
+
+#[test]
+fn launch_files_that_stayed_are_removed_by_a_later_pass() {
+    let world = World::new(10);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.fail_next(Op::RemoveLaunch, Fault::Refuse);
+    world.kill(&id);
+    world.pass_time(Duration::from_mins(1));
+    assert_eq!(world.machine.launches_with_files(), []);
+    world.check(&id, "killed (terminated/manually_killed, exited/manual_kill_requested, ended, worktree removed)");
 }
 
 #[test]

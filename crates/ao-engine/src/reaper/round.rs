@@ -122,9 +122,10 @@ impl Reaper {
         Ok(())
     }
 
-    /// Puts away what an ended session leaves: its last screen is kept, its dead terminal and its
-    /// launch files go. Its worktree stays: that is for a person to decide. What cannot be put away
-    /// now is left to a later pass that looks at everything.
+    /// Puts away what an ended session leaves: its last screen is kept, its dead terminal goes. Its
+    /// worktree stays: that is for a person to decide; and so does its launch file, whose
+    /// environment a restore needs. What cannot be put away now is left to a later pass that looks
+    /// at everything.
     pub(super) async fn put_away(&self, session: &Session) -> Result<(), StoreError> {
         let record = &session.record;
         if let Some(handle) = &record.handle
@@ -135,12 +136,6 @@ impl Reaper {
                 tracing::warn!(session = %record.id, %trouble, "A dead terminal stays for now.");
                 return Ok(());
             }
-        }
-        if let Some(launch) = &record.launch_id
-            && let Err(error) = self.ports.launches.remove(launch).await
-        {
-            tracing::warn!(session = %record.id, %error, "Launch files stay for now.");
-            return Ok(());
         }
         self.lifecycle.end_phase(&record.id).await
     }

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
-use ao_core::ids::{IdempotencyKey, LaunchId};
+use ao_core::ids::{IdempotencyKey, LaunchId, Nonce};
 use ao_core::message::{Lane, Message, MessageChange, MessageState};
 use ao_core::ports::{
     Agent, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded, RuntimeError,
 };
 use ao_core::record::Launch;
 use ao_core::reduce::reduce;
-use ao_core::saga::{Saga, SagaChange, SagaStep};
-use ao_core::session::{Phase, RuntimeHandle, SessionRecord, WorkspaceFate};
+use ao_core::saga::{Saga, SagaChange, SagaKind, SagaStep};
+use ao_core::session::{BranchFate, Phase, RuntimeHandle, SessionRecord, WorkspaceFate};
 use ao_core::step::Step;
 use ao_core::time::Moment;
 
 use super::{Next, SagaRunner, StepError};
+use crate::spawn::NONCE_VARIABLE;
 use crate::text::sanitize;
 
 /// Pause between two looks for the proof: an exec takes a few milliseconds.
@@ -28,6 +29,9 @@ impl SagaRunner {
         saga: &Saga,
     ) -> Result<Next, StepError> {
         match saga.step {
+            SagaStep::Processes if saga.kind == SagaKind::Restore => {
+                self.end_earlier_launch(loaded, saga).await
+            }
             SagaStep::Worktree => self.make_worktree(loaded, saga).await,
             SagaStep::Provision | SagaStep::AgentFiles => {
                 self.write_agent_files(loaded, saga).await
@@ -44,17 +48,36 @@ impl SagaRunner {
         }
     }
 
+    /// Ends what a launch that is over left running (a server, a build): from here on nothing
+    /// would know it any more. Its agent is dead, or there would be no restore.
+    async fn end_earlier_launch(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let mut record = loaded.session.record.clone();
+        if let Some(nonce) = &record.nonce {
+            self.end_tree(&record.id, nonce, None).await?;
+        }
+        let (_, file) = self.launch_file(&record).await?;
+        let nonce = file.env.get(NONCE_VARIABLE).and_then(|nonce| Nonce::parse(nonce).ok());
+        let nonce = nonce.ok_or_else(|| {
+            StepError::trouble("LAUNCH_FILE_DAMAGED", "the launch file names no nonce")
+        })?;
+        record.nonce = Some(nonce);
+        self.advance(loaded, saga, SagaStep::Worktree, record).await
+    }
+
     async fn make_worktree(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let mut record = loaded.session.record.clone();
         let request = self.workspace_request(&record).await?;
-        let created = self
-            .ports
-            .workspace
-            .create(&request)
-            .await
-            .map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
+        let workspace = &self.ports.workspace;
+        let made = if saga.kind == SagaKind::Restore {
+            workspace.restore(&request).await
+        } else {
+            workspace.create(&request).await
+        };
+        let created = made.map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
         record.workspace.path = created.path;
         record.workspace.fate = WorkspaceFate::Present;
+        record.workspace.because = None;
+        record.workspace.branch = BranchFate::Kept;
         record.base.name = Some(created.base);
         record.base.sha = Some(created.base_sha);
         record.phase = Phase::Provision;
@@ -63,31 +86,31 @@ impl SagaRunner {
 
     async fn write_agent_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let mut record = loaded.session.record.clone();
-        let (launch, invocation) = self.invocation(&record).await?;
-        let mut env = invocation.0.env;
-        env.extend(invocation.1.env);
+        let (launch, file) = self.launch_file(&record).await?;
+        let invocation = self.invocation(saga.kind, &record, &launch, &file)?;
+        let mut env = file.env;
+        env.extend(invocation.env);
         let file = LaunchFile {
             launch,
             session: record.id.clone(),
             directory: record.workspace.path.clone(),
-            argv: invocation.1.argv,
+            argv: invocation.argv,
             env,
         };
         self.ports
             .launches
-            .write(&file, &invocation.1.files)
+            .write(&file, &invocation.files)
             .await
             .map_err(|error| StepError::trouble("HOME_UNWRITABLE", error.to_string()))?;
         record.phase = Phase::Runtime;
         self.advance(loaded, saga, SagaStep::Runtime, record).await
     }
 
-    /// What the agent wants executed, on the environment that its launch file keeps.
-    async fn invocation(
+    /// The launch of a session and its file, which keeps the environment.
+    async fn launch_file(
         &self,
         record: &SessionRecord,
-    ) -> Result<(LaunchId, (LaunchFile, Invocation)), StepError> {
-        let agent = self.agent_of(record)?;
+    ) -> Result<(LaunchId, LaunchFile), StepError> {
         let launch = record
             .launch_id
             .clone()
@@ -101,11 +124,23 @@ impl SagaRunner {
             .ok_or_else(|| {
                 StepError::trouble("LAUNCH_FILE_GONE", "the launch file of the session is gone")
             })?;
+        Ok((launch, file))
+    }
+
+    /// What the agent wants executed, on the environment that its launch file keeps.
+    fn invocation(
+        &self,
+        kind: SagaKind,
+        record: &SessionRecord,
+        launch: &LaunchId,
+        file: &LaunchFile,
+    ) -> Result<Invocation, StepError> {
+        let agent = self.agent_of(record)?;
         let request = LaunchRequest {
             session: record.id.clone(),
             launch: launch.clone(),
             directory: record.workspace.path.clone(),
-            files_dir: self.ports.launches.dir(&launch),
+            files_dir: self.ports.launches.dir(launch),
             prompt: record.prompt.clone(),
             argv: record.argv.clone(),
             model: record.model.clone(),
@@ -113,10 +148,12 @@ impl SagaRunner {
             agent_session_id: record.agent_session_id.clone(),
             env: file.env.clone(),
         };
-        let invocation = agent
-            .launch(&request)
-            .map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
-        Ok((launch, (file, invocation)))
+        let invocation = if kind == SagaKind::Restore {
+            agent.restore_command(&request)
+        } else {
+            agent.launch(&request)
+        };
+        invocation.map_err(|error| StepError::trouble(error.code(), error.to_string()))
     }
 
     fn agent_of(&self, record: &SessionRecord) -> Result<&dyn Agent, StepError> {
@@ -161,7 +198,8 @@ impl SagaRunner {
             // Only an end that was asked for meanwhile keeps a launch from being one.
             return Err(StepError::trouble("CANCELLED", "the session ended while it was started"));
         };
-        let typed = self.invocation(record).await?.1.1.typed_prompt;
+        let (_, file) = self.launch_file(record).await?;
+        let typed = self.invocation(saga.kind, record, launch, &file)?.typed_prompt;
         let mut commit = self.lifecycle.plan(loaded, *change, &fact, now);
         if let Some(next) = &mut commit.next {
             next.record.phase = Phase::Running;

@@ -97,7 +97,7 @@ impl SagaRunner {
     }
 
     /// Ends a whole process tree: asks, waits, ends, and looks that nothing is left.
-    async fn end_tree(
+    pub(super) async fn end_tree(
         &self,
         session: &SessionId,
         nonce: &Nonce,
@@ -181,12 +181,12 @@ impl SagaRunner {
 
     async fn remove_worktree(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let mut record = loaded.session.record.clone();
-        let is_unwinding = saga.direction == SagaDirection::Unwinding;
+        let is_undone = saga.direction == SagaDirection::Unwinding && saga.kind == SagaKind::Spawn;
         // A spawn that crashed in its first step may have left a worktree that no record shows.
         let may_exist = record.workspace.fate != WorkspaceFate::Removed;
-        if may_exist && saga.kind != SagaKind::Restore {
+        if may_exist && !is_to_be_tried_again(saga) {
             let request = self.workspace_request(&record).await?;
-            let removal = if is_unwinding {
+            let removal = if is_undone {
                 self.ports.workspace.undo_create(&request, &saga.pre_image).await
             } else if saga.discard {
                 self.ports.workspace.destroy(&request, RemovalMode::Discard).await
@@ -202,7 +202,9 @@ impl SagaRunner {
 
     async fn remove_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let record = loaded.session.record.clone();
-        if let Some(launch) = &record.launch_id {
+        if let Some(launch) = &record.launch_id
+            && !is_to_be_tried_again(saga)
+        {
             self.ports
                 .launches
                 .remove(launch)
@@ -237,6 +239,12 @@ impl SagaRunner {
         self.lifecycle.commit(commit).await?;
         Ok(Next::Continue)
     }
+}
+
+/// Whether this is a restore that failed: it keeps the worktree, which holds the work of the
+/// session, and the launch file, whose environment the next try needs. Only a kill lets go of them.
+fn is_to_be_tried_again(saga: &Saga) -> bool {
+    saga.kind == SagaKind::Restore && !saga.is_cancelled
 }
 
 fn unknown(error: &ProcessError) -> StepError {
