@@ -7,3 +7,4 @@ pub mod ladder;
 pub mod probe;
 pub mod quarantine;
 pub mod settle;
+pub mod typing;

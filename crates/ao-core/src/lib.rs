@@ -29,6 +29,7 @@ pub mod pr;
 pub mod project;
 pub mod react;
 pub mod reading;
+pub mod receipt;
 pub mod record;
 pub mod reduce;
 pub mod restore;

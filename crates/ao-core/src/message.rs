@@ -132,6 +132,8 @@ pub struct Message {
     pub origin: Option<MessageOrigin>,
     /// When it was queued.
     pub created_at: Moment,
+    /// When it began to be typed: what the agent took in before that was something else.
+    pub typing_at: Option<Moment>,
     /// When its state last changed.
     pub updated_at: Moment,
 }

@@ -214,6 +214,7 @@ mod tests {
             idempotency_key: None,
             origin: None,
             created_at: at(0),
+            typing_at: None,
             updated_at: at(seconds),
         }
     }

@@ -97,6 +97,19 @@ impl Moment {
         }
     }
 
+    /// The moment of this boot at which the wall clock showed `wall`, going by how long ago that is
+    /// now; never later than this one. A jump of the wall clock in between makes it wrong by as much.
+    #[must_use]
+    pub fn back_to(&self, wall: Timestamp) -> Self {
+        let ago = self.wall.since(wall);
+        Self {
+            wall: wall.min(self.wall),
+            boot: self.boot,
+            since_boot: self.since_boot.saturating_sub(ago),
+            awake: self.awake.saturating_sub(ago),
+        }
+    }
+
     /// Whether this moment lies strictly after `other`.
     pub fn is_after(&self, other: &Self) -> bool {
         if self.boot == other.boot {
@@ -142,6 +155,14 @@ mod tests {
         assert_eq!(moment(2, 10_060, 5, 5).since(&before), Duration::from_mins(1));
         assert_eq!(moment(2, 9_000, 5, 5).since(&before), Duration::ZERO);
         assert!(!moment(2, 9_000, 5, 5).is_after(&before));
+    }
+
+    #[test]
+    fn a_time_on_the_wall_is_found_in_this_boot_and_never_ahead() {
+        let now = moment(1, 1_000, 100, 90);
+        assert_eq!(now.back_to(Timestamp::from_millis(990_000)), moment(1, 990, 90, 80));
+        assert_eq!(now.back_to(Timestamp::from_millis(2_000_000)), now);
+        assert_eq!(now.back_to(Timestamp::from_millis(0)), moment(1, 0, 0, 0));
     }
 
     #[test]

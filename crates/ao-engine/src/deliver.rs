@@ -1,41 +1,71 @@
-//! Putting one message into one terminal: look, commit `typing`, paste, look, Enter, commit `typed`.
+//! Which message of a session is next, and whether it may be typed now.
 //!
 //! # Common pitfalls
 //!
-//! `typing` is on disk before the first byte, so that a crash in the middle is seen as one and the
-//! text is not typed twice. What was begun is finished even if its sender went away.
+//! A message that was typed and is not confirmed yet keeps the next one waiting: two texts in one
+//! composer are one text. One that the agent took in does not: it stands in the conversation.
 
-use ao_core::agent::AgentTraits;
+mod put_in;
+
+use std::time::Duration;
+
+use ao_core::decide::typing::paste_hold;
+use ao_core::ids::SessionId;
 use ao_core::message::{Lane, Message, MessageChange, MessageReason, MessageState};
-use ao_core::ports::{Commit, Expected, RuntimeError, StoreError, TerminalLook};
-use ao_core::record::{ActivityState, SessionState};
+use ao_core::ports::{Agent, Commit, Expected, StoreError};
+use ao_core::record::{ActivityState, Lifecycle, SessionState};
 use ao_core::session::{RuntimeHandle, Session};
+use ao_core::time::Moment;
 
 use crate::messenger::Messenger;
+use crate::receipts::is_unconfirmed;
+
+/// Pause between two looks at a terminal that shows something against typing.
+const HELD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Looks in a row for which a held message is waited with; after that the passes look again.
+const HELD_LOOKS_MAX: u32 = 20;
+
+/// How long an agent may rest, typed text gone from its composer, before nothing is expected to be
+/// heard of it any more: hooks come within a second, and what spools within a few.
+const NO_EVIDENCE_AFTER: Duration = Duration::from_secs(30);
 
 /// What is to be done with the next message.
 enum Turn {
     /// It may be typed now.
-    Type(Box<RuntimeHandle>, AgentTraits),
+    Type(Box<RuntimeHandle>),
     /// Not now.
     Hold(MessageReason),
+    /// Not now, because of what the terminal shows: it may show something else soon.
+    HoldByLook(MessageReason),
     /// Never.
     Drop(MessageState, MessageReason),
 }
 
 impl Messenger {
     /// Delivers the queued messages of a session until one has to wait; says how many it moved.
-    pub(crate) async fn deliver_all(
-        &self,
-        session: &ao_core::ids::SessionId,
-    ) -> Result<usize, StoreError> {
+    pub(crate) async fn deliver_all(&self, session: &SessionId) -> Result<usize, StoreError> {
         // One delivery at a time works on a session, so what is being typed as this one begins was
         // left by one that lost the store half-way.
         let mut n_moved = self.settle_in_doubt(|id| id == session).await?;
+        self.finish_interrupted(session).await?;
+        let mut n_looks = 0_u32;
         while !self.is_stopping() {
             let Some(loaded) = self.ports.sessions.get(session).await? else { break };
             let mut messages = self.ports.messages.unfinished().await?;
             messages.retain(|message| message.session == *session);
+            if let Some(typed) = messages.iter().find(|message| is_unconfirmed(message)) {
+                let Some(reason) = self.hopeless(&loaded.lifecycle, typed) else {
+                    if let Some(next) = next_of(&messages) {
+                        self.hold(next, MessageReason::Behind).await?;
+                    }
+                    break;
+                };
+                let is_moved =
+                    self.move_message(typed, MessageState::InDoubt, Some(reason)).await?;
+                n_moved = n_moved.saturating_add(usize::from(is_moved));
+                continue;
+            }
             let Some(message) = next_of(&messages) else { break };
             let turn = if is_outdone(message, &messages) {
                 Turn::Drop(MessageState::Superseded, MessageReason::Newer)
@@ -47,15 +77,22 @@ impl Messenger {
                     self.hold(message, reason).await?;
                     break;
                 }
-                Turn::Drop(to, reason) => self.move_message(message, to, Some(reason)).await?,
-                Turn::Type(handle, traits) => {
-                    self.type_message(&loaded, message, &handle, traits).await?
+                Turn::HoldByLook(reason) => {
+                    self.hold(message, reason).await?;
+                    n_looks = n_looks.saturating_add(1);
+                    if n_looks >= HELD_LOOKS_MAX || self.rest(HELD_PAUSE).await {
+                        break;
+                    }
+                    continue;
                 }
+                Turn::Drop(to, reason) => self.move_message(message, to, Some(reason)).await?,
+                Turn::Type(handle) => self.type_message(&loaded, message, &handle).await?,
             };
             if !is_moved {
                 // Somebody wrote the session or the message meanwhile: read both again.
                 continue;
             }
+            n_looks = 0;
             n_moved = n_moved.saturating_add(1);
         }
         Ok(n_moved)
@@ -66,6 +103,19 @@ impl Messenger {
             self.move_message(message, MessageState::Queued, Some(reason)).await?;
         }
         Ok(())
+    }
+
+    /// Waits; `true` when the engine stops.
+    pub(super) async fn rest(&self, duration: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.wake.stopped() => true,
+            () = self.ports.clock.sleep(duration) => false,
+        }
+    }
+
+    pub(super) fn agent_of(&self, session: &Session) -> Option<&dyn Agent> {
+        self.ports.agents.get(&session.record.agent).map(AsRef::as_ref)
     }
 
     async fn turn_of(&self, session: &Session, message: &Message) -> Turn {
@@ -82,26 +132,42 @@ impl Messenger {
         if let Some(reason) = hold_by_record(session, message.lane) {
             return Turn::Hold(reason);
         }
-        let (Some(handle), Some(launch)) = (&session.record.handle, &lifecycle.launch) else {
+        let (Some(handle), Some(_)) = (&session.record.handle, &lifecycle.launch) else {
             return Turn::Hold(MessageReason::NotStarted);
         };
-        match self.ports.terminal.look(handle).await {
-            Ok(look) => hold_by_look(&look, message.lane)
-                .map_or_else(|| Turn::Type(Box::new(handle.clone()), launch.traits), Turn::Hold),
-            Err(_) => Turn::Hold(MessageReason::CannotTell),
-        }
+        let Ok(look) = self.ports.terminal.look(handle).await else {
+            return Turn::Hold(MessageReason::CannotTell);
+        };
+        let reading = self.agent_of(session).and_then(|agent| agent.read_screen(&look));
+        paste_hold(&look, reading.as_ref(), message.lane)
+            .map_or_else(|| Turn::Type(Box::new(handle.clone())), Turn::HoldByLook)
     }
 
-    /// Types one message; `false` when it was no longer there to be typed.
-    async fn type_message(
+    /// Why nothing will be heard of a message that was typed; `None` while something may be.
+    fn hopeless(&self, lifecycle: &Lifecycle, typed: &Message) -> Option<MessageReason> {
+        if lifecycle.is_terminal() {
+            return Some(MessageReason::SessionEnded);
+        }
+        let launch = lifecycle.launch.as_ref().map(|launch| &launch.id);
+        if launch != typed.launch.as_ref() {
+            return Some(MessageReason::SessionEnded);
+        }
+        let rested_since = resting_since(lifecycle)?;
+        let now = self.ports.clock.now();
+        let since =
+            if rested_since.is_after(&typed.updated_at) { rested_since } else { typed.updated_at };
+        (now.awake_since(&since) >= NO_EVIDENCE_AFTER).then_some(MessageReason::NoEvidence)
+    }
+
+    /// Moves a message to `typing`, on the revision that the turn was decided on: a fact since then
+    /// decides again. It is on disk before the first byte is typed.
+    pub(super) async fn begin_typing(
         &self,
         session: &Session,
         message: &Message,
-        handle: &RuntimeHandle,
-        traits: AgentTraits,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Message>, StoreError> {
         let at = self.ports.clock.now();
-        // On the revision that the turn was decided on: a fact since then decides again.
+        let launch = session.lifecycle.launch.as_ref().map(|launch| launch.id.clone());
         let expected = Expected::Revision(session.lifecycle.revision);
         let mut commit = Commit::on(message.session.clone(), expected, at);
         commit.messages = vec![MessageChange::Move {
@@ -109,66 +175,18 @@ impl Messenger {
             from: MessageState::Queued,
             to: MessageState::Typing,
             reason: None,
-            launch: session.lifecycle.launch.as_ref().map(|launch| launch.id.clone()),
+            launch: launch.clone(),
             at,
         }];
         match self.ports.sessions.commit(commit).await {
             Ok(_) => {}
-            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Ok(false),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let launch = session.lifecycle.launch.as_ref().map(|launch| launch.id.clone());
-        let typing = Message { state: MessageState::Typing, launch, ..message.clone() };
-        let (to, reason) = match self.put_in(&typing, handle, traits).await {
-            Ok(()) if traits.signals.has_submit() => (MessageState::Typed, None),
-            Ok(()) => (MessageState::Typed, Some(MessageReason::CannotConfirm)),
-            Err(reason @ MessageReason::RuntimeRefused) => (MessageState::Refused, Some(reason)),
-            Err(reason) => (MessageState::InDoubt, Some(reason)),
-        };
-        self.move_message(&typing, to, reason).await
-    }
-
-    /// Pastes and presses Enter. The error says whether anything may have arrived.
-    async fn put_in(
-        &self,
-        message: &Message,
-        handle: &RuntimeHandle,
-        traits: AgentTraits,
-    ) -> Result<(), MessageReason> {
-        self.ports.terminal.paste(handle, &message.text).await.map_err(|error| match error {
-            // A refusal comes before the first byte.
-            RuntimeError::Missing { .. }
-            | RuntimeError::Taken { .. }
-            | RuntimeError::Stranger { .. }
-            | RuntimeError::Gone { .. }
-            | RuntimeError::Refused { .. } => MessageReason::RuntimeRefused,
-            RuntimeError::Unavailable { .. } => MessageReason::CannotTell,
-        })?;
-        self.ports.clock.sleep(traits.settle_for).await;
-        let in_doubt = |_error: RuntimeError| MessageReason::CannotTell;
-        let look = self.ports.terminal.look(handle).await.map_err(in_doubt)?;
-        if look.is_in_mode {
-            // Enter would go to the copy mode; the text stands in the composer.
-            return Err(MessageReason::CopyMode);
-        }
-        // Enter would answer a dialog that opened meanwhile.
-        self.check_enter(message).await?;
-        self.ports.terminal.press(handle, "Enter").await.map_err(in_doubt)
-    }
-
-    /// Reads the session again: what was heard since the paste may forbid the Enter.
-    async fn check_enter(&self, message: &Message) -> Result<(), MessageReason> {
-        let read = self.ports.sessions.get(&message.session).await;
-        let session =
-            read.map_err(|_error| MessageReason::CannotTell)?.ok_or(MessageReason::SessionEnded)?;
-        let lifecycle = &session.lifecycle;
-        let launch = lifecycle.launch.as_ref().map(|launch| &launch.id);
-        if lifecycle.is_terminal() || launch != message.launch.as_ref() {
-            return Err(MessageReason::SessionEnded);
-        }
-        let is_blocked =
-            lifecycle.activity.is_some_and(|activity| activity.state == ActivityState::Blocked);
-        if is_blocked { Err(MessageReason::Blocked) } else { Ok(()) }
+        let state = MessageState::Typing;
+        let typing =
+            Message { state, reason: None, launch, typing_at: Some(at), ..message.clone() };
+        Ok(Some(typing))
     }
 }
 
@@ -196,6 +214,17 @@ fn is_outdone(message: &Message, messages: &[Message]) -> bool {
         .any(|newer| newer.origin.as_ref().is_some_and(|it| it.incident == origin.incident))
 }
 
+/// Since when an agent has been at rest; `None` while it may still take in what it was told.
+fn resting_since(lifecycle: &Lifecycle) -> Option<Moment> {
+    let activity = lifecycle.activity?;
+    match activity.state {
+        ActivityState::Idle | ActivityState::Ready | ActivityState::WaitingInput => {
+            Some(activity.at)
+        }
+        ActivityState::Active | ActivityState::Blocked | ActivityState::Exited => None,
+    }
+}
+
 /// What the record says against typing now.
 fn hold_by_record(session: &Session, lane: Lane) -> Option<MessageReason> {
     let lifecycle = &session.lifecycle;
@@ -218,12 +247,4 @@ fn hold_by_record(session: &Session, lane: Lane) -> Option<MessageReason> {
         return Some(MessageReason::CannotTell);
     }
     None
-}
-
-/// What the terminal shows against typing now.
-fn hold_by_look(look: &TerminalLook, lane: Lane) -> Option<MessageReason> {
-    if look.is_in_mode {
-        return Some(MessageReason::CopyMode);
-    }
-    (look.is_human_typing && lane == Lane::Automatic).then_some(MessageReason::HumanTyping)
 }

@@ -14,6 +14,7 @@ mod messenger;
 mod outlook;
 mod ports;
 mod reaper;
+mod receipts;
 mod restore;
 mod saga;
 mod sessions;

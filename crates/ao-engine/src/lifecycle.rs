@@ -16,6 +16,7 @@ use ao_core::time::Moment;
 
 use crate::outlook::{Waited, wait_until};
 use crate::ports::EnginePorts;
+use crate::receipts::evidence_of;
 use crate::settings::EngineSettings;
 use crate::text::sanitize;
 use crate::wake::Wake;
@@ -56,7 +57,7 @@ pub struct Observed {
 /// Takes facts in.
 #[derive(Clone)]
 pub struct LifecycleManager {
-    ports: EnginePorts,
+    pub(crate) ports: EnginePorts,
     settings: Arc<EngineSettings>,
     wake: Wake,
 }
@@ -79,6 +80,10 @@ impl LifecycleManager {
             self.wait_for_launch(session, signal).await?;
         }
         let observed = self.take_in(session, &fact).await?;
+        // Also for a fact that was taken in before: a crash may have come in between.
+        if let Some(evidence) = evidence_of(&fact) {
+            self.confirm(session, &evidence).await?;
+        }
         // Who takes a look knows best when to look again.
         let is_look = matches!(fact.kind, FactKind::Look(_));
         if observed.asks.contains(&Ask::Look) && !is_look {
@@ -152,6 +157,7 @@ impl LifecycleManager {
                     idempotency_key: None,
                     origin: Some(planned.origin),
                     created_at: now,
+                    typing_at: None,
                     updated_at: now,
                 })
             })

@@ -1,7 +1,7 @@
 //! The messenger: takes messages in, and has them typed one at a time per session.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ao_core::ids::{IdempotencyKey, SessionId};
 use ao_core::message::{
@@ -11,6 +11,7 @@ use ao_core::ports::{Commit, ErrorKind, Expected, StoreError};
 
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
+use crate::receipts::is_unconfirmed;
 use crate::text::sanitize;
 use crate::wake::Wake;
 
@@ -91,8 +92,9 @@ impl From<ObserveError> for SendError {
 pub struct Messenger {
     pub(crate) ports: EnginePorts,
     pub(crate) lifecycle: LifecycleManager,
-    wake: Wake,
+    pub(crate) wake: Wake,
     busy: BusySet,
+    interrupted: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 /// Sessions being typed at, each with whether something was queued since.
@@ -116,7 +118,7 @@ impl Drop for Busy {
 
 impl Messenger {
     pub(crate) fn new(ports: EnginePorts, lifecycle: LifecycleManager, wake: Wake) -> Self {
-        Self { ports, lifecycle, wake, busy: Arc::default() }
+        Self { ports, lifecycle, wake, busy: Arc::default(), interrupted: Arc::default() }
     }
 
     /// Queues a message. It is durable when this returns; a repeated key returns the first one.
@@ -153,6 +155,7 @@ impl Messenger {
                 idempotency_key: request.idempotency_key.clone(),
                 origin: None,
                 created_at: now,
+                typing_at: None,
                 updated_at: now,
             };
             let expected = Expected::Revision(loaded.session.lifecycle.revision);
@@ -187,12 +190,14 @@ impl Messenger {
 
     /// Starts one delivery for each session that has something to deliver.
     fn start_all(&self, unfinished: &[Message]) {
-        let sessions: BTreeSet<&SessionId> = unfinished
-            .iter()
-            .filter(|message| matches!(message.state, MessageState::Queued | MessageState::Typing))
-            .map(|message| &message.session)
-            .collect();
-        for session in sessions {
+        let is_to_do = |message: &&Message| {
+            matches!(message.state, MessageState::Queued | MessageState::Typing)
+                || is_unconfirmed(message)
+        };
+        let mut sessions: BTreeSet<SessionId> =
+            unfinished.iter().filter(is_to_do).map(|message| message.session.clone()).collect();
+        sessions.extend(self.interrupted().iter().cloned());
+        for session in &sessions {
             if !self.claim(session) {
                 continue;
             }
@@ -236,6 +241,7 @@ impl Messenger {
             .filter(|message| message.state == MessageState::Typing && is_of(&message.session));
         let mut n_settled = 0_usize;
         for message in interrupted {
+            self.interrupted().insert(message.session.clone());
             self.move_message(&message, MessageState::InDoubt, Some(MessageReason::Interrupted))
                 .await?;
             n_settled = n_settled.saturating_add(1);
@@ -273,6 +279,15 @@ impl Messenger {
             }
         }
         Ok(false)
+    }
+
+    fn interrupted(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether typing at this session was interrupted, and nobody has looked at what it left since.
+    pub(crate) fn take_interrupted(&self, session: &SessionId) -> bool {
+        self.interrupted().remove(session)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ao_core::agent::Signals;
+use ao_core::echo::PromptEcho;
 use ao_core::fact::{Fact, FactKind, SignalDetail, SignalFact};
 use ao_core::ids::{AgentName, FactId, HomeId, NodeId, NotifierId, Pid, ProjectId, SessionId};
 use ao_core::inbox::Priority;
@@ -114,6 +115,9 @@ impl World {
         let mut agents = BTreeMap::from([agent("scripted")]);
         let mute_agent = ScriptedAgent::new(mute.clone()).with_signals(Signals::None);
         agents.insert(mute, Arc::new(mute_agent));
+        let seeing = AgentName::parse("seeing").unwrap();
+        let seeing_agent = ScriptedAgent::new(seeing.clone()).reading_screens();
+        agents.insert(seeing, Arc::new(seeing_agent));
         let notifier: Arc<dyn ao_core::ports::Notifier> =
             Arc::<FakeNotifier>::clone(&self.notifier);
         EnginePorts {
@@ -218,6 +222,16 @@ impl World {
 
     pub(crate) fn signal(&self, id: &SessionId, activity: ActivityState) {
         let fact = self.tasks.block_on(self.signal_now(id, activity));
+        self.tasks.block_on(self.engine().lifecycle.observe(id, fact)).unwrap();
+    }
+
+    /// The agent takes a prompt in, and says which.
+    pub(crate) fn submit(&self, id: &SessionId, prompt: &str) {
+        let mut fact = self.tasks.block_on(self.signal_now(id, ActivityState::Active));
+        if let FactKind::Signal(signal) = &mut fact.kind {
+            signal.is_submit = true;
+            signal.prompt = Some(PromptEcho::new(prompt, false));
+        }
         self.tasks.block_on(self.engine().lifecycle.observe(id, fact)).unwrap();
     }
 

@@ -111,3 +111,175 @@ fn what_a_terminal_would_act_on_is_taken_out_and_counted() {
     let refused = world.tasks.block_on(world.engine().messenger.send(request(&id, "\u{3}\n")));
     assert_eq!(refused, Err(SendError::Empty));
 }
+
+/// A session whose agent rests at an empty composer.
+fn seeing(world: &World) -> ao_core::ids::SessionId {
+    let id = world.spawn("seeing");
+    world.machine.set_composer(&id, "");
+    world.signal(&id, ActivityState::Idle);
+    id
+}
+
+#[test]
+fn a_receipt_goes_from_typed_to_acknowledged_by_what_the_agent_says() {
+    let world = World::new(8);
+    let id = seeing(&world);
+    send(&world, &id, "fix the build");
+    world.pass_time(Duration::from_secs(1));
+    assert_eq!(world.messages(&id), ["typed: fix the build"]);
+    world.submit(&id, "fix  the build\n");
+    assert_eq!(world.messages(&id), ["submitted: fix the build"]);
+    world.pass_time(Duration::from_millis(10));
+    world.signal(&id, ActivityState::Active);
+    assert_eq!(world.messages(&id), ["acknowledged: fix the build"]);
+    assert_eq!(world.machine.submitted(&id), ["fix the build"]);
+}
+
+#[test]
+fn a_message_waits_until_the_one_before_it_was_taken_in() {
+    let world = World::new(9);
+    let id = seeing(&world);
+    send(&world, &id, "one");
+    send(&world, &id, "two");
+    world.pass_time(Duration::from_secs(20));
+    assert_eq!(world.messages(&id), ["typed: one", "queued behind: two"]);
+    world.submit(&id, "one");
+    world.pass_time(Duration::from_secs(1));
+    assert_eq!(world.messages(&id), ["submitted: one", "typed: two"]);
+    assert_eq!(world.machine.submitted(&id), ["one", "two"]);
+}
+
+#[test]
+fn what_another_typed_confirms_no_message_of_ours() {
+    let world = World::new(10);
+    let id = seeing(&world);
+    send(&world, &id, "fix the build");
+    world.pass_time(Duration::from_secs(1));
+    world.submit(&id, "something of a person");
+    assert_eq!(world.messages(&id), ["typed: fix the build"]);
+}
+
+#[test]
+fn a_message_of_which_nothing_is_heard_ends_in_doubt_once_the_agent_rests() {
+    let world = World::new(11);
+    let id = seeing(&world);
+    send(&world, &id, "hello");
+    world.pass_time(Duration::from_secs(20));
+    assert_eq!(world.messages(&id), ["typed: hello"]);
+    world.pass_time(Duration::from_secs(30));
+    assert_eq!(world.messages(&id), ["in_doubt no_evidence: hello"]);
+    // The hook was late, not lost.
+    world.submit(&id, "hello");
+    assert_eq!(world.messages(&id), ["submitted: hello"]);
+}
+
+#[test]
+fn a_dialog_that_only_the_screen_shows_is_not_typed_at() {
+    let world = World::new(12);
+    let id = seeing(&world);
+    world.machine.set_dialog(&id, Some("permission"));
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_secs(30));
+    assert_eq!(world.messages(&id), ["queued blocked: go on"]);
+    world.machine.set_dialog(&id, None);
+    world.pass_time(Duration::from_secs(6));
+    assert_eq!(world.machine.submitted(&id), ["go on"]);
+    assert_eq!(world.machine.typed_at_dialogs(&id), [""; 0]);
+}
+
+#[test]
+fn a_dialog_that_opens_under_the_paste_gets_no_enter_and_the_text_gets_it_afterwards() {
+    let world = World::new(13);
+    let id = seeing(&world);
+    world.machine.set_dialog_on_paste(&id, "permission");
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_mins(5));
+    assert_eq!(world.messages(&id), ["typing blocked: go on"]);
+    assert_eq!(world.machine.typed_at_dialogs(&id), [""; 0]);
+    world.machine.set_dialog(&id, None);
+    world.pass_time(Duration::from_secs(1));
+    assert_eq!(world.machine.submitted(&id), ["go on"]);
+    assert_eq!(world.machine.pastes(&id), ["go on"]);
+}
+
+#[test]
+fn a_line_that_a_person_has_begun_is_neither_added_to_nor_sent() {
+    let world = World::new(14);
+    let id = seeing(&world);
+    world.machine.set_composer(&id, "rm -rf");
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_secs(30));
+    assert_eq!(world.messages(&id), ["queued composer_busy: go on"]);
+    world.machine.set_composer(&id, "");
+    world.pass_time(Duration::from_secs(6));
+    assert_eq!(world.machine.submitted(&id), ["go on"]);
+}
+
+#[test]
+fn enter_is_pressed_again_only_while_our_text_is_seen_in_the_composer() {
+    let world = World::new(15);
+    let id = seeing(&world);
+    world.machine.ignore_enters(&id, 1);
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(world.machine.keys(&id), ["Enter", "Enter"]);
+    assert_eq!(world.machine.submitted(&id), ["go on"]);
+    world.submit(&id, "go on");
+    // An agent that never takes it in gets three in all.
+    world.machine.ignore_enters(&id, 100);
+    send(&world, &id, "again");
+    world.pass_time(Duration::from_secs(20));
+    assert_eq!(world.machine.keys(&id).len(), 2 + 3);
+    assert_eq!(world.machine.pastes(&id), ["go on", "again"]);
+}
+
+#[test]
+fn a_daemon_that_died_between_paste_and_enter_finishes_what_it_began() {
+    let world = World::new(16);
+    let id = seeing(&world);
+    world.machine.set_dialog_on_paste(&id, "permission");
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(world.messages(&id), ["typing blocked: go on"]);
+    world.crash();
+    world.machine.set_dialog(&id, None);
+    world.boot();
+    world.pass_time(Duration::from_secs(3));
+    assert_eq!(world.machine.submitted(&id), ["go on"]);
+    assert_eq!(world.machine.pastes(&id), ["go on"]);
+    world.submit(&id, "go on");
+    assert_eq!(world.messages(&id), ["submitted: go on"]);
+}
+
+#[test]
+fn what_a_crash_left_in_doubt_is_resolved_by_the_agents_word_and_typed_no_second_time() {
+    let world = World::new(17);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Idle);
+    world.machine.fail_next(Op::Press, Fault::LoseAnswer);
+    send(&world, &id, "once");
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(world.messages(&id), ["in_doubt cannot_tell: once"]);
+    world.crash();
+    world.boot();
+    world.submit(&id, "once");
+    assert_eq!(world.messages(&id), ["submitted: once"]);
+    world.pass_time(Duration::from_mins(1));
+    assert_eq!(world.machine.pastes(&id), ["once"]);
+}
+
+#[test]
+fn a_person_who_presses_enter_first_is_not_doubled() {
+    let world = World::new(18);
+    let id = seeing(&world);
+    world.machine.set_dialog_on_paste(&id, "permission");
+    send(&world, &id, "go on");
+    world.pass_time(Duration::from_secs(5));
+    // The person answers the dialog and sends the text.
+    world.machine.set_composer(&id, "");
+    world.machine.set_dialog(&id, None);
+    world.submit(&id, "go on");
+    world.pass_time(Duration::from_mins(1));
+    assert_eq!(world.machine.keys(&id), [""; 0]);
+    assert_eq!(world.messages(&id), ["submitted: go on"]);
+}

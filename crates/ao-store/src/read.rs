@@ -147,6 +147,7 @@ fn a_message(row: &Columns<'_>) -> Result<Message, StoreError> {
         idempotency_key: row.get::<Option<String>>("idempotency_key")?.map(IdempotencyKey::new),
         origin: row.doc_or_none("origin")?,
         created_at: row.doc("created_at")?,
+        typing_at: row.doc_or_none("typing_at")?,
         updated_at: row.doc("updated_at")?,
     })
 }

@@ -13,6 +13,7 @@
 //! [`Launches`]: ao_core::ports::Launches
 //! [`AgentFiles`]: ao_core::ports::AgentFiles
 
+mod composer;
 mod faults;
 mod files;
 mod launches;
@@ -30,6 +31,7 @@ use ao_core::ports::Clock as _;
 use ao_core::record::Exit;
 use ao_core::session::ProcessIdentity;
 
+use self::composer::FakeComposer;
 pub use self::faults::{Fault, Op};
 use self::state::{State, Typed};
 use crate::clock::JumpingClock;
@@ -284,6 +286,47 @@ impl FakeMachine {
     /// Lets a human be typing in an attached terminal, or not.
     pub fn set_human_typing(&self, session: &SessionId, is_typing: bool) {
         self.lock().change_pane(session.as_str(), |pane| pane.is_human_typing = is_typing);
+    }
+
+    fn with_composer(&self, session: &SessionId, act: impl FnOnce(&mut FakeComposer)) {
+        self.lock().change_pane(session.as_str(), |pane| {
+            act(pane.composer.get_or_insert_default());
+        });
+    }
+
+    /// Gives a session's terminal a composer, with this text in it: what is pasted stands there
+    /// until Enter submits it.
+    pub fn set_composer(&self, session: &SessionId, text: &str) {
+        self.with_composer(session, |composer| text.clone_into(&mut composer.text));
+    }
+
+    /// Opens a dialog over the composer of a session (a detail by its name), or closes it.
+    pub fn set_dialog(&self, session: &SessionId, dialog: Option<&str>) {
+        self.with_composer(session, |composer| composer.dialog = dialog.map(str::to_owned));
+    }
+
+    /// Opens a dialog as soon as something is pasted.
+    pub fn set_dialog_on_paste(&self, session: &SessionId, dialog: &str) {
+        self.with_composer(session, |it| it.dialog_on_paste = Some(dialog.to_owned()));
+    }
+
+    /// Ignores the next presses of Enter in a session's composer.
+    pub fn ignore_enters(&self, session: &SessionId, n_enters: u32) {
+        self.with_composer(session, |composer| composer.n_deaf_enters = n_enters);
+    }
+
+    /// What was submitted from a session's composer.
+    pub fn submitted(&self, session: &SessionId) -> Vec<String> {
+        let mut submitted = Vec::new();
+        self.with_composer(session, |composer| submitted.clone_from(&composer.submitted));
+        submitted
+    }
+
+    /// What was typed into a session while a dialog was open: nothing, unless somebody erred.
+    pub fn typed_at_dialogs(&self, session: &SessionId) -> Vec<String> {
+        let mut typed = Vec::new();
+        self.with_composer(session, |composer| typed.clone_from(&composer.at_dialogs));
+        typed
     }
 
     /// The process in a session's terminal, when it runs.

@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::agent::{AgentTraits, Signals};
+use ao_core::fact::SignalDetail;
 use ao_core::ids::AgentName;
 use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
+use ao_core::reading::{Composer, ScreenReading, StatusReading, TranscriptReading};
 use ao_core::record::ActivityState;
 
 /// Longest prompt that is passed as an argument, as the real adapters have it.
@@ -32,6 +33,7 @@ pub struct ScriptedAgent {
     traits: AgentTraits,
     prompt_way: PromptWay,
     can_resume: bool,
+    reads_screens: bool,
     events: BTreeMap<String, AgentEvent>,
     failures: Mutex<Vec<AgentError>>,
 }
@@ -56,6 +58,7 @@ impl ScriptedAgent {
             },
             prompt_way: PromptWay::Argument,
             can_resume: true,
+            reads_screens: false,
             events,
             failures: Mutex::new(Vec::new()),
         }
@@ -93,6 +96,13 @@ impl ScriptedAgent {
     #[must_use]
     pub const fn without_resume(mut self) -> Self {
         self.can_resume = false;
+        self
+    }
+
+    /// Reads the screens of a [`crate::machine::FakeMachine`] whose composer is set.
+    #[must_use]
+    pub const fn reading_screens(mut self) -> Self {
+        self.reads_screens = true;
         self
     }
 
@@ -146,6 +156,20 @@ fn plain_event(activity: ActivityState) -> AgentEvent {
         paused_until: None,
         message: None,
     }
+}
+
+/// `dialog: DETAIL`, `composer:` or `composer: TEXT`; anything else is not understood.
+fn read_fake_screen(screen: &str) -> ScreenReading {
+    if let Some(kind) = screen.strip_prefix("dialog: ") {
+        let dialog = kind.parse().unwrap_or(SignalDetail::Question);
+        return ScreenReading { dialog: Some(dialog), ..ScreenReading::UNKNOWN };
+    }
+    let composer = match screen.strip_prefix("composer:").map(str::trim) {
+        Some("") => Composer::Empty,
+        Some(text) => Composer::Holds(text.to_owned()),
+        None => Composer::Unknown,
+    };
+    ScreenReading { composer, ..ScreenReading::UNKNOWN }
 }
 
 impl Agent for ScriptedAgent {
@@ -204,7 +228,7 @@ impl Agent for ScriptedAgent {
         TranscriptReading::default()
     }
 
-    fn read_screen(&self, _look: &TerminalLook) -> Option<ScreenReading> {
-        None
+    fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading> {
+        self.reads_screens.then(|| read_fake_screen(&look.screen))
     }
 }

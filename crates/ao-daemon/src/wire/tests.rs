@@ -159,6 +159,7 @@ fn queued() -> Message {
         idempotency_key: None,
         origin: None,
         created_at: now(),
+        typing_at: None,
         updated_at: now(),
     }
 }

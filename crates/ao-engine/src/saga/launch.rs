@@ -266,6 +266,7 @@ impl SagaRunner {
             idempotency_key: Some(IdempotencyKey::new(format!("prompt-{launch}"))),
             origin: None,
             created_at: now,
+            typing_at: None,
             updated_at: now,
         })
     }

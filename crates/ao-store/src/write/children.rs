@@ -100,8 +100,9 @@ pub(super) fn last_message(conn: &Connection) -> Result<i64, StoreError> {
 
 pub(super) fn queue(tx: &Writing<'_>, message: &Message) -> Result<(), StoreError> {
     let sql = "INSERT OR IGNORE INTO messages (id, session, lane, text, n_stripped, state, reason,
-        is_final, launch, idempotency_key, origin, incident, created_at, updated_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        is_final, launch, idempotency_key, origin, incident, created_at, typing_at,
+        updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let columns = params![
         message.id.as_str(),
         message.session.as_str(),
@@ -116,6 +117,7 @@ pub(super) fn queue(tx: &Writing<'_>, message: &Message) -> Result<(), StoreErro
         message.origin.as_ref().map(to_text),
         message.origin.as_ref().map(|origin| incident_key(&origin.incident)),
         to_text(&message.created_at),
+        message.typing_at.as_ref().map(to_text),
         to_text(&message.updated_at),
     ];
     if run(tx.conn, sql, columns)? > 0 {
@@ -138,7 +140,8 @@ pub(super) fn move_message(
 ) -> Result<(), StoreError> {
     let MessageChange::Move { id, from, to, reason, launch, at } = change else { return Ok(()) };
     let sql = "UPDATE messages SET state = ?4, reason = ?5, is_final = ?6,
-        launch = coalesce(?7, launch), updated_at = ?8
+        launch = coalesce(?7, launch), updated_at = ?8,
+        typing_at = CASE WHEN ?4 = 'typing' THEN ?8 ELSE typing_at END
         WHERE id = ?1 AND session = ?2 AND state = ?3";
     let columns = params![
         id.as_str(),

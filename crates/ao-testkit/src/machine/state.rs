@@ -10,6 +10,7 @@ use ao_core::record::Exit;
 use ao_core::session::{ProcessIdentity, ServerIdentity};
 use ao_core::time::BootId;
 
+use super::composer::FakeComposer;
 use super::faults::Faults;
 use super::{SIGHUP, SIGKILL};
 
@@ -73,6 +74,7 @@ pub(super) struct Pane {
     pub(super) title: String,
     pub(super) is_in_mode: bool,
     pub(super) is_human_typing: bool,
+    pub(super) composer: Option<FakeComposer>,
 }
 
 #[derive(Debug, Clone)]
@@ -260,6 +262,7 @@ impl State {
             title: String::new(),
             is_in_mode: false,
             is_human_typing: false,
+            composer: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use ao_core::ports::{AttachMode, BoxFuture, RuntimeError, Terminal, TerminalLook};
 use ao_core::session::RuntimeHandle;
 
+use super::composer::FakeComposer;
 use super::runtime::ServerFinding;
 use super::state::{Pane, Typed};
 use super::{FakeMachine, Fault, Op};
@@ -51,6 +52,9 @@ impl FakeMachine {
                 Typed::Key(key) if key == "Enter" => pane.output.push('\n'),
                 Typed::Key(_) => {}
             }
+            if let Some(composer) = &mut pane.composer {
+                composer.take(&typed);
+            }
             pane.typed.push(typed);
             Ok(())
         })?;
@@ -88,7 +92,9 @@ impl Terminal for FakeMachine {
             }
             self.at_pane(handle, |pane| {
                 let shown = pane.screen.clone();
-                let screen = shown.unwrap_or_else(|| last_lines(&pane.output, SCREEN_LINES));
+                let drawn = pane.composer.as_ref().map(FakeComposer::screen);
+                let printed = || last_lines(&pane.output, SCREEN_LINES);
+                let screen = shown.or(drawn).unwrap_or_else(printed);
                 Ok(TerminalLook {
                     styled: screen.clone(),
                     cursor: None,

@@ -165,6 +165,9 @@ impl Draft {
         message.state = *to;
         message.reason = *reason;
         message.updated_at = *at;
+        if *to == MessageState::Typing {
+            message.typing_at = Some(*at);
+        }
         if launch.is_some() {
             message.launch.clone_from(launch);
         }

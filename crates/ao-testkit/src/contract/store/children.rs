@@ -217,6 +217,7 @@ pub(super) fn a_message_moves_only_from_the_state_that_was_read(stores: &Stores)
         state: MessageState::Typed,
         reason: None,
         launch: Some(launch_id("launch-1")),
+        typing_at: Some(moment(50)),
         updated_at: moment(50),
         ..message("app-1", "m-1")
     };
@@ -244,8 +245,13 @@ pub(super) fn unfinished_messages_are_those_that_are_not_final(stores: &Stores) 
         let changes = vec![shift(&name, MessageState::Queued, *state)];
         commit(stores, Commit { messages: changes, ..on(session, FIRST) });
         if !state.is_final() {
-            let moved =
-                Message { state: *state, updated_at: moment(50), ..message(session, &name) };
+            let typing_at = (*state == MessageState::Typing).then(|| moment(50));
+            let moved = Message {
+                state: *state,
+                typing_at,
+                updated_at: moment(50),
+                ..message(session, &name)
+            };
             expected.push(moved);
         }
     }

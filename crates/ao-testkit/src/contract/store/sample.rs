@@ -266,6 +266,7 @@ pub fn message(session: &str, name: &str) -> Message {
         idempotency_key: Some(IdempotencyKey::new(format!("key of {name}"))),
         origin: None,
         created_at: moment(10),
+        typing_at: None,
         updated_at: moment(10),
     }
 }
