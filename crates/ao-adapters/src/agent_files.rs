@@ -8,7 +8,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use ao_core::ports::{AgentFiles, BoxFuture, FileTail};
+use ao_core::ports::{AgentFiles, BoxFuture, FilePart, FileTail};
 use rustix::fs::OFlags;
 
 /// Reads files of agents off the thread that drives everything.
@@ -28,6 +28,16 @@ impl AgentFiles for DiskAgentFiles {
     ) -> BoxFuture<'a, Option<FileTail>> {
         let path = path.to_owned();
         Box::pin(blocking(move || read_tail(&path, n_bytes_max)))
+    }
+
+    fn read_part<'a>(
+        &'a self,
+        path: &'a Path,
+        offset: u64,
+        n_bytes_max: usize,
+    ) -> BoxFuture<'a, Option<FilePart>> {
+        let path = path.to_owned();
+        Box::pin(blocking(move || read_part(&path, offset, n_bytes_max)))
     }
 }
 
@@ -57,6 +67,18 @@ fn read_tail(path: &Path, n_bytes_max: usize) -> Option<FileTail> {
     let n_half = if start == 0 { 0 } else { n_continuing(&bytes) };
     let text = String::from_utf8_lossy(bytes.get(n_half..).unwrap_or_default()).into_owned();
     Some(FileTail { text, n_bytes, is_whole: start == 0 })
+}
+
+fn read_part(path: &Path, offset: u64, n_bytes_max: usize) -> Option<FilePart> {
+    let (mut file, n_bytes) = open(path)?;
+    let start = offset.min(n_bytes);
+    let n_max = u64::try_from(n_bytes_max).unwrap_or(u64::MAX);
+    file.seek(SeekFrom::Start(start)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(n_bytes.saturating_sub(start).min(n_max)).read_to_end(&mut bytes).ok()?;
+    let n_read = u64::try_from(bytes.len()).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Some(FilePart { text, ends_at: start.saturating_add(n_read), n_bytes })
 }
 
 /// Opens a regular file, with its length.

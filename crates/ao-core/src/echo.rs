@@ -29,6 +29,7 @@ impl PromptEcho {
             Some(told) => (told, true),
             None => (text, is_cut),
         };
+        let text: String = text.chars().filter(|&c| !is_invisible(c)).collect();
         let end = text.floor_char_boundary(ECHO_BYTES_MAX);
         Self {
             text: text.get(..end).unwrap_or_default().to_owned(),
@@ -38,6 +39,7 @@ impl PromptEcho {
 
     /// Whether this is `message`, alone or as a block of lines among others.
     pub fn is_of(&self, message: &str) -> bool {
+        let message: String = message.chars().filter(|&c| !is_invisible(c)).collect();
         let ours: Vec<&str> = message.split_whitespace().collect();
         if ours.is_empty() {
             return false;
@@ -57,6 +59,17 @@ impl PromptEcho {
         let after_breaks = self.text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
         std::iter::once(0).chain(after_breaks)
     }
+}
+
+/// Characters that show nothing and that agents take out of what they are told: soft hyphen, zero
+/// width and word joiner, direction marks, fillers, tags. The joiners that emoji need are not among
+/// them.
+pub const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// Whether `told` begins with these words and ends a line there, or was cut before it could.
@@ -100,6 +113,7 @@ mod tests {
         check("yes", "yes please", false);
         check("yes please", "yes", false);
         check("anything", " \n", false);
+        check("fix the build", "fix\u{200b} the\u{feff} build", true);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod system;
 mod workspace;
 
 pub use agent::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent};
-pub use agent_files::{AgentFiles, FileTail};
+pub use agent_files::{AgentFiles, FilePart, FileTail};
 pub use launches::{LaunchFile, LaunchProof, Launches, LaunchesError};
 pub use notifier::{Notifier, NotifyError};
 pub use processes::{ProcessEnd, ProcessError, ProcessSignal, Processes};

@@ -22,8 +22,16 @@ impl Reading {
     ///
     /// A source of this kind tells less than a hook: an agent at rest looks the same whether it has
     /// background work, asked a human, or met an error, so rest contradicts a turn and a dialog only.
-    pub const fn says_otherwise(self, known: Option<&Activity>) -> bool {
+    /// What keeps an agent from going on alone is news whatever is known of its state.
+    pub fn says_otherwise(self, known: Option<&Activity>) -> bool {
         let Some(known) = known else { return true };
+        let is_trouble = matches!(
+            self.detail,
+            Some(SignalDetail::UsageLimited | SignalDetail::AuthFailed | SignalDetail::ApiError)
+        );
+        if is_trouble && self.detail != known.detail {
+            return true;
+        }
         match (self.activity, known.state) {
             (ActivityState::Active, ActivityState::Active)
             | (ActivityState::Ready, ActivityState::Ready)
@@ -43,6 +51,22 @@ impl Reading {
                 | ActivityState::Exited,
                 _,
             ) => true,
+        }
+    }
+}
+
+impl Usage {
+    /// Both together; a cost that one of them does not tell is the other's.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let cost_microusd = match (self.cost_microusd, other.cost_microusd) {
+            (Some(one), Some(two)) => Some(one.saturating_add(two)),
+            (one, two) => one.or(two),
+        };
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cost_microusd,
         }
     }
 }
@@ -109,15 +133,37 @@ pub struct Usage {
     pub cost_microusd: Option<u64>,
 }
 
-/// The end of a transcript.
+/// What is remembered of a transcript between two reads of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TranscriptMemory {
+    /// What the lines that were read add up to, but for `open`.
+    pub usage: Usage,
+    /// The answer that was read last, by its own id: it may be told once more, with other counts.
+    pub open: Option<(String, Usage)>,
+}
+
+impl TranscriptMemory {
+    /// What was used in all.
+    #[must_use]
+    pub fn total(&self) -> Usage {
+        match &self.open {
+            Some((_, open)) => self.usage.plus(*open),
+            None => self.usage,
+        }
+    }
+}
+
+/// A part of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TranscriptReading {
-    /// The latest count of the conversation.
+    /// What the conversation has used in all, up to here; `None` when nothing tells.
     pub usage: Option<Usage>,
     /// The prompts taken in that stand there, oldest first.
     pub prompts: Vec<PromptSeen>,
     /// What its last line of meaning says, and when that was written.
     pub last: Option<(Reading, Timestamp)>,
+    /// When a usage limit ends, when its last line of meaning tells of one.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// A prompt that stands in a transcript.

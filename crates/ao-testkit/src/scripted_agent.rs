@@ -11,7 +11,9 @@ use ao_core::ids::AgentName;
 use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{Composer, ScreenReading, StatusReading, TranscriptReading};
+use ao_core::reading::{
+    Composer, ScreenReading, StatusReading, TranscriptMemory, TranscriptReading,
+};
 use ao_core::record::ActivityState;
 
 /// Longest prompt that is passed as an argument, as the real adapters have it.
@@ -224,7 +226,7 @@ impl Agent for ScriptedAgent {
         None
     }
 
-    fn read_transcript(&self, _tail: &str) -> TranscriptReading {
+    fn read_transcript(&self, _memory: &mut TranscriptMemory, _lines: &str) -> TranscriptReading {
         TranscriptReading::default()
     }
 

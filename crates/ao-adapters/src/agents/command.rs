@@ -13,7 +13,7 @@ use ao_core::message::MESSAGE_BYTES_MAX;
 use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
+use ao_core::reading::{ScreenReading, StatusReading, TranscriptMemory, TranscriptReading};
 
 use super::program::resolve;
 
@@ -265,7 +265,7 @@ impl Agent for CommandAgent {
         None
     }
 
-    fn read_transcript(&self, _tail: &str) -> TranscriptReading {
+    fn read_transcript(&self, _memory: &mut TranscriptMemory, _lines: &str) -> TranscriptReading {
         TranscriptReading::default()
     }
 

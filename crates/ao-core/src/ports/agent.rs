@@ -1,5 +1,6 @@
 //! One kind of agent: how it is launched and what it can tell.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use crate::agent::AgentTraits;
 use crate::echo::PromptEcho;
 use crate::fact::SignalDetail;
 use crate::ids::{AgentName, AgentSessionId, LaunchId, SessionId};
-use crate::reading::{ScreenReading, StatusReading, TranscriptReading};
+use crate::reading::{ScreenReading, StatusReading, TranscriptMemory, TranscriptReading};
 use crate::record::ActivityState;
 use crate::session::ProcessIdentity;
 use crate::time::Timestamp;
@@ -158,8 +159,15 @@ pub trait Agent: Send + Sync {
     /// The file in which it writes the conversation down, a JSON object a line.
     fn transcript(&self, running: &RunningAgent) -> Option<PathBuf>;
 
-    /// What the end of a transcript says; its first line may be half of one.
-    fn read_transcript(&self, tail: &str) -> TranscriptReading;
+    /// What the lines say that were appended to a transcript since the last call, the first call
+    /// having begun at its beginning. Every line is whole.
+    fn read_transcript(&self, memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading;
+
+    /// A message as it has to be typed: some agents take a leading `!` or `/`, or a trailing `\\`,
+    /// for something else than text. What it takes in is still recognised as the message.
+    fn text_to_type<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(text)
+    }
 
     /// What a screen of it shows; `None` for an agent whose screens cannot be read at all.
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading>;

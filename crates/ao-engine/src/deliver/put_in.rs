@@ -6,6 +6,7 @@
 //! `typing` is on disk before the first byte, so that a crash in the middle is seen as one and the
 //! text is not typed twice. What was begun is finished even if its sender went away.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ao_core::agent::AgentTraits;
@@ -95,7 +96,11 @@ impl Messenger {
     }
 
     async fn put_in(&self, message: &Message, place: &Place<'_>) -> Result<PutIn, StoreError> {
-        let pasted = self.ports.terminal.paste(place.handle, &message.text).await;
+        let agent = self.agent_of(place.session);
+        let text = agent.map_or(Cow::Borrowed(message.text.as_str()), |agent| {
+            agent.text_to_type(&message.text)
+        });
+        let pasted = self.ports.terminal.paste(place.handle, &text).await;
         match pasted {
             Ok(()) => {}
             // A refusal comes before the first byte.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ao_core::ports::{AgentFiles, FileTail};
+use ao_core::ports::{AgentFiles, FilePart, FileTail};
 
 /// Files of agents, and the means to be the agent that writes them.
 pub trait AgentFilesHarness {
@@ -29,6 +29,7 @@ macro_rules! agent_files_contract {
             a_file_is_read_as_it_is_now,
             only_the_end_of_a_long_file_is_read,
             a_cut_character_is_left_out,
+            a_file_is_read_on_where_the_last_part_ended,
             what_is_not_there_is_not_told,
             what_is_no_regular_file_is_not_read_and_not_waited_for,
         );
@@ -68,6 +69,22 @@ pub async fn a_cut_character_is_left_out(harness: &dyn AgentFilesHarness) {
     for (n_bytes_max, expect) in [(8, "🦀🦀"), (7, "🦀"), (5, "🦀"), (4, "🦀"), (3, "")] {
         assert_eq!(tail(harness, &path, n_bytes_max).await.text, expect, "{n_bytes_max} bytes");
     }
+}
+
+/// Parts follow each other without a gap, and what is appended is the next part.
+pub async fn a_file_is_read_on_where_the_last_part_ended(harness: &dyn AgentFilesHarness) {
+    let path = harness.path("appended.jsonl");
+    harness.write(&path, "first\nsecond\n");
+    let files = harness.files();
+    let part = |text: &str, ends_at| FilePart { text: text.to_owned(), ends_at, n_bytes: 13 };
+    assert_eq!(files.read_part(&path, 0, 6).await, Some(part("first\n", 6)));
+    assert_eq!(files.read_part(&path, 6, 100).await, Some(part("second\n", 13)));
+    assert_eq!(files.read_part(&path, 13, 100).await, Some(part("", 13)));
+    assert_eq!(files.read_part(&path, 99, 100).await, Some(part("", 13)));
+    harness.write(&path, "first\nsecond\nthird\n");
+    let third = FilePart { text: "third\n".to_owned(), ends_at: 19, n_bytes: 19 };
+    assert_eq!(files.read_part(&path, 13, 100).await, Some(third));
+    assert_eq!(files.read_part(&harness.path("none"), 0, 10).await, None);
 }
 
 /// A failed look is not a finding.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ao_core::ports::{AgentFiles, BoxFuture, FileTail};
+use ao_core::ports::{AgentFiles, BoxFuture, FilePart, FileTail};
 
 use super::{FakeMachine, Op};
 
@@ -63,6 +63,28 @@ impl AgentFiles for FakeMachine {
                 n_bytes: n_bytes(&text),
                 is_whole: start == 0,
                 text: text.get(start..)?.to_owned(),
+            })
+        })
+    }
+
+    fn read_part<'a>(
+        &'a self,
+        path: &'a Path,
+        offset: u64,
+        n_bytes_max: usize,
+    ) -> BoxFuture<'a, Option<FilePart>> {
+        Box::pin(async move {
+            if self.enter(Op::ReadFile).await.is_some() {
+                return None;
+            }
+            let text = self.text_of(path)?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+            let end = start.saturating_add(n_bytes_max).min(text.len());
+            let bytes = text.as_bytes().get(start..end).unwrap_or_default();
+            Some(FilePart {
+                text: String::from_utf8_lossy(bytes).into_owned(),
+                ends_at: u64::try_from(end).unwrap_or(u64::MAX),
+                n_bytes: n_bytes(&text),
             })
         })
     }
