@@ -2,8 +2,11 @@
 //!
 //! An agent here only says what to execute and which files to write first; the engine does both.
 
+mod claude_code;
 mod command;
 pub mod inventory;
 mod program;
+mod styled;
 
+pub use claude_code::ClaudeCode;
 pub use command::{AgentTemplate, CommandAgent};

@@ -1,6 +1,8 @@
-//! The agent for any command line.
+//! The agents, and first the one for any command line.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod claude_code;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;

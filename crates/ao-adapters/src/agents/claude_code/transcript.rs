@@ -1,0 +1,249 @@
+//! The file in which Claude writes a conversation down, a JSON object a line.
+//!
+//! Tokens stand with every answer; several lines of one answer repeat them. What all of it cost
+//! stands in a line that is written when the process says goodbye, and is taken up again when the
+//! conversation is resumed. So a total can be told from a whole transcript, or from an end of it in
+//! which such a line stands; from any other end it cannot.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ao_core::fact::SignalDetail;
+use ao_core::ports::RunningAgent;
+use ao_core::reading::{PromptSeen, Reading, TranscriptReading, Usage};
+use ao_core::record::ActivityState;
+use ao_core::time::Timestamp;
+use serde_json::Value;
+
+use super::compose::unwrapped;
+use super::config_dir;
+
+/// Longest name of a directory that Claude makes from a path without a hash of it.
+const PROJECT_NAME_CHARS_MAX: usize = 200;
+
+/// How the line begins that a human's interruption leaves.
+const INTERRUPTED: &str = "[Request interrupted by user";
+
+/// Where it is; Claude's own hooks name it, this is for before the first of them.
+pub(super) fn path(running: &RunningAgent) -> Option<PathBuf> {
+    if let Some(path) = &running.transcript {
+        return Some(path.clone());
+    }
+    let conversation = running.agent_session_id.as_ref()?.as_str();
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || char == '-';
+    if conversation.is_empty() || !conversation.chars().all(is_plain) {
+        return None;
+    }
+    let directory = running.directory.to_str()?;
+    let name: String = directory
+        .encode_utf16()
+        .map(|unit| match u8::try_from(unit).map(char::from) {
+            Ok(char) if char.is_ascii_alphanumeric() => char,
+            Ok(_) | Err(_) => '-',
+        })
+        .collect();
+    if name.len() > PROJECT_NAME_CHARS_MAX {
+        return None;
+    }
+    let file = format!("{conversation}.jsonl");
+    Some(config_dir(running)?.join("projects").join(name).join(file))
+}
+
+/// What the end of one says.
+pub(super) fn read(tail: &str) -> TranscriptReading {
+    let mut reading = TranscriptReading::default();
+    let mut count = Count::default();
+    for (place, line) in tail.lines().enumerate() {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        // A conversation begins with a line that continues no other; half a line is none.
+        count.is_whole |= place == 0 && line.get("parentUuid").is_none_or(Value::is_null);
+        let line = Line(&line);
+        count.take(line);
+        if line.is_aside() {
+            continue;
+        }
+        let Some(at) = line.at() else { continue };
+        if let Some(text) = line.prompt() {
+            reading.prompts.push(PromptSeen { text: unwrapped(text), at });
+        }
+        if let Some(says) = line.says() {
+            reading.last = Some((says, at));
+        }
+    }
+    reading.usage = count.total();
+    reading
+}
+
+/// One line.
+#[derive(Clone, Copy)]
+struct Line<'a>(&'a Value);
+
+impl<'a> Line<'a> {
+    fn word(self, pointer: &str) -> Option<&'a str> {
+        self.0.pointer(pointer)?.as_str()
+    }
+
+    fn is(self, pointer: &str) -> bool {
+        self.0.pointer(pointer).and_then(Value::as_bool) == Some(true)
+    }
+
+    fn number(self, pointer: &str) -> u64 {
+        self.0.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// Whether it belongs to a sub-agent, or to what Claude tells itself.
+    fn is_aside(self) -> bool {
+        self.is("/isSidechain") || self.is("/isMeta") || self.is("/isCompactSummary")
+    }
+
+    fn at(self) -> Option<Timestamp> {
+        let at: jiff::Timestamp = self.word("/timestamp")?.parse().ok()?;
+        Some(Timestamp::from_millis(at.as_millisecond()))
+    }
+
+    /// The text of a message: the first one, where it has several parts.
+    fn text(self) -> Option<&'a str> {
+        let content = self.0.pointer("/message/content")?;
+        content.as_str().or_else(|| content.pointer("/0/text")?.as_str())
+    }
+
+    /// What a human, or we, had it take in.
+    fn prompt(self) -> Option<&'a str> {
+        match self.word("/type")? {
+            "user" if self.is_human() => self.text(),
+            // Taken in while a turn ran.
+            "attachment" if self.word("/attachment/type") == Some("queued_command") => {
+                let is_human = self.word("/attachment/origin/kind") == Some("human");
+                is_human.then(|| self.word("/attachment/prompt")).flatten()
+            }
+            _ => None,
+        }
+    }
+
+    fn is_human(self) -> bool {
+        self.word("/origin/kind") == Some("human")
+    }
+
+    fn says(self) -> Option<Reading> {
+        let (activity, detail) = match self.word("/type")? {
+            "assistant" if self.is("/isApiErrorMessage") => {
+                (ActivityState::Idle, Some(self.failure()))
+            }
+            "assistant" => match self.word("/message/stop_reason") {
+                Some("tool_use") | None => (ActivityState::Active, None),
+                Some(_) => (ActivityState::Idle, None),
+            },
+            "user" if self.text().is_some_and(|text| text.starts_with(INTERRUPTED)) => {
+                (ActivityState::Idle, Some(SignalDetail::Interrupted))
+            }
+            "user" if self.word("/promptSource").is_some() || self.is_result() => {
+                (ActivityState::Active, None)
+            }
+            "system" if self.word("/subtype") == Some("turn_duration") => {
+                (ActivityState::Idle, None)
+            }
+            _ => return None,
+        };
+        Some(Reading { activity, detail })
+    }
+
+    fn is_result(self) -> bool {
+        self.word("/message/content/0/type") == Some("tool_result")
+    }
+
+    fn failure(self) -> SignalDetail {
+        match (self.word("/apiError"), self.word("/error")) {
+            (Some("usage_limit_reached"), _) | (_, Some("billing_error")) => {
+                SignalDetail::UsageLimited
+            }
+            (
+                _,
+                Some("authentication_failed" | "oauth_org_not_allowed" | "cloud_credential_error"),
+            ) => SignalDetail::AuthFailed,
+            (_, Some(_) | None) => SignalDetail::ApiError,
+        }
+    }
+}
+
+/// What a conversation used, while its lines are gone through.
+#[derive(Debug, Default)]
+struct Count {
+    /// Whether the first line of the conversation was seen.
+    is_whole: bool,
+    /// The latest account that Claude itself gave.
+    told: Option<Usage>,
+    /// The answers since then, by their names: what went in and what came out.
+    since: BTreeMap<String, (u64, u64)>,
+    /// The answers before it.
+    before: (u64, u64),
+}
+
+impl Count {
+    fn take(&mut self, line: Line<'_>) {
+        match line.word("/type") {
+            Some("cost-state") => {
+                self.before = self.answers();
+                self.since.clear();
+                self.told = Some(account(line));
+            }
+            Some("assistant") if !line.is("/isApiErrorMessage") => {
+                let Some(id) = line.word("/message/id") else { return };
+                let input = line
+                    .number("/message/usage/input_tokens")
+                    .saturating_add(line.number("/message/usage/cache_read_input_tokens"))
+                    .saturating_add(line.number("/message/usage/cache_creation_input_tokens"));
+                let output = line.number("/message/usage/output_tokens");
+                self.since.insert(id.to_owned(), (input, output));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// All answers that were seen.
+    fn answers(&self) -> (u64, u64) {
+        self.since
+            .values()
+            .fold(self.before, |sum, it| (sum.0.saturating_add(it.0), sum.1.saturating_add(it.1)))
+    }
+
+    fn total(&self) -> Option<Usage> {
+        let told = self.told.unwrap_or_default();
+        if self.told.is_none() && !self.is_whole {
+            return None;
+        }
+        let (input, output) = self.answers();
+        let since = (input.saturating_sub(self.before.0), output.saturating_sub(self.before.1));
+        let mut total = Usage {
+            input_tokens: told.input_tokens.saturating_add(since.0),
+            output_tokens: told.output_tokens.saturating_add(since.1),
+            cost_microusd: told.cost_microusd,
+        };
+        if self.is_whole {
+            // A process that was killed gave no account; its answers stand there.
+            total.input_tokens = total.input_tokens.max(input);
+            total.output_tokens = total.output_tokens.max(output);
+        }
+        (total != Usage::default()).then_some(total)
+    }
+}
+
+/// The account of a `cost-state` line.
+fn account(line: Line<'_>) -> Usage {
+    let mut usage =
+        Usage { cost_microusd: line.0.get("totalCostUSD").and_then(microusd), ..Usage::default() };
+    let models = line.0.get("modelUsage").and_then(Value::as_object);
+    for model in models.into_iter().flat_map(|models| models.values()) {
+        let model = Line(model);
+        for name in ["/inputTokens", "/cacheReadInputTokens", "/cacheCreationInputTokens"] {
+            usage.input_tokens = usage.input_tokens.saturating_add(model.number(name));
+        }
+        usage.output_tokens = usage.output_tokens.saturating_add(model.number("/outputTokens"));
+    }
+    usage
+}
+
+/// Dollars as JSON has them, in millionths.
+fn microusd(dollars: &Value) -> Option<u64> {
+    let dollars = dollars.as_f64().filter(|it| it.is_finite() && *it >= 0.0)?;
+    format!("{:.0}", dollars * 1e6).parse().ok()
+}
