@@ -174,3 +174,85 @@ pub struct PromptSeen {
     /// When it was written down, by the agent's clock.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ActivitySource;
+    use crate::time::{BootId, Moment};
+
+    fn says(told: &str, known: &str) -> bool {
+        let (activity, detail) = parse(told);
+        let (state, known_detail) = parse(known);
+        let at = Moment {
+            wall: Timestamp::default(),
+            boot: BootId(1),
+            since_boot: std::time::Duration::ZERO,
+            awake: std::time::Duration::ZERO,
+        };
+        let known = Activity { state, at, source: ActivitySource::Hook, detail: known_detail };
+        Reading { activity, detail }.says_otherwise(Some(&known))
+    }
+
+    /// `STATE [DETAIL]`.
+    fn parse(words: &str) -> (ActivityState, Option<SignalDetail>) {
+        let mut words = words.split_whitespace();
+        let state = words.next().unwrap().parse().unwrap();
+        (state, words.next().map(|word| word.parse().unwrap()))
+    }
+
+    #[test]
+    fn an_agent_at_rest_looks_the_same_whatever_it_waits_for() {
+        for known in ["idle", "ready background", "waiting_input", "idle api_error"] {
+            assert!(!says("idle", known), "{known}");
+        }
+        for known in ["active", "blocked permission", "exited"] {
+            assert!(says("idle", known), "{known}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_known_is_no_news() {
+        for state in ActivityState::ALL {
+            assert!(!says(state.as_str(), state.as_str()), "{state}");
+            let reading = Reading { activity: *state, detail: None };
+            assert!(reading.says_otherwise(None), "{state}");
+        }
+        assert!(says("active", "idle") && says("blocked question", "active"));
+        assert!(!says("blocked question", "blocked permission"), "it is the same dialog");
+    }
+
+    #[test]
+    fn what_stops_an_agent_is_news_even_of_one_that_is_known_to_rest() {
+        assert!(says("idle usage_limited", "idle"));
+        assert!(says("idle auth_failed", "idle api_error"));
+        assert!(!says("idle usage_limited", "idle usage_limited"));
+        assert!(!says("idle interrupted", "idle"));
+    }
+
+    #[test]
+    fn a_dialog_is_a_dialog_whatever_else_the_screen_shows() {
+        let screen = |dialog, composer, is_turn| ScreenReading { dialog, composer, is_turn };
+        let shown = |reading: &ScreenReading| {
+            reading.reading().map_or("nothing", |reading| reading.activity.as_str())
+        };
+        let permission = Some(SignalDetail::Permission);
+        assert_eq!(shown(&screen(permission, Composer::Empty, Some(true))), "blocked");
+        assert_eq!(shown(&screen(None, Composer::Empty, Some(true))), "active");
+        assert_eq!(shown(&screen(None, Composer::Unknown, Some(true))), "active");
+        assert_eq!(shown(&screen(None, Composer::Empty, Some(false))), "idle");
+        assert_eq!(shown(&screen(None, Composer::Unknown, Some(false))), "nothing");
+        assert_eq!(shown(&screen(None, Composer::Empty, None)), "nothing");
+        assert_eq!(shown(&ScreenReading::UNKNOWN), "nothing");
+    }
+
+    #[test]
+    fn an_answer_that_is_still_told_counts_once() {
+        let usage =
+            |input_tokens, cost_microusd| Usage { input_tokens, output_tokens: 1, cost_microusd };
+        let mut memory = TranscriptMemory { usage: usage(10, None), open: None };
+        memory.open = Some(("a".to_owned(), usage(5, Some(7))));
+        assert_eq!(memory.total(), Usage { output_tokens: 2, ..usage(15, Some(7)) });
+        assert_eq!(usage(1, Some(2)).plus(usage(1, Some(3))).cost_microusd, Some(5));
+    }
+}

@@ -85,3 +85,112 @@ pub fn receipts(messages: &[Message], evidence: &Evidence) -> Vec<Receipt> {
 fn receipt(message: &Message, to: MessageState) -> Receipt {
     Receipt { id: message.id.clone(), from: message.state, to }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ids::SessionId;
+    use crate::message::{Lane, MessageReason};
+    use crate::time::{BootId, Timestamp};
+
+    fn at(seconds: u64) -> Moment {
+        let since_boot = Duration::from_secs(seconds);
+        let wall = Timestamp::default().plus(since_boot);
+        Moment { wall, boot: BootId(1), since_boot, awake: since_boot }
+    }
+
+    fn launch(name: &str) -> LaunchId {
+        LaunchId::parse(name).unwrap()
+    }
+
+    /// A message of launch `l` that began to be typed at 10 s.
+    fn message(id: &str, text: &str, state: MessageState) -> Message {
+        Message {
+            id: MessageId::parse(id).unwrap(),
+            session: SessionId::parse("app-1").unwrap(),
+            lane: Lane::Human,
+            text: text.to_owned(),
+            n_stripped: 0,
+            state,
+            reason: None,
+            launch: Some(launch("l")),
+            idempotency_key: None,
+            origin: None,
+            created_at: at(1),
+            typing_at: Some(at(10)),
+            updated_at: at(11),
+        }
+    }
+
+    fn prompt(text: &str) -> Evidence {
+        let kind = EvidenceKind::Prompt(Some(PromptEcho::new(text, false)));
+        Evidence { launch: launch("l"), at: at(20), kind }
+    }
+
+    #[track_caller]
+    fn check(messages: &[Message], evidence: &Evidence, expect: &[&str]) {
+        let moved: Vec<String> = receipts(messages, evidence)
+            .iter()
+            .map(|it| format!("{} {} to {}", it.id, it.from, it.to))
+            .collect();
+        assert_eq!(moved, expect, "{evidence:?}");
+    }
+
+    #[test]
+    fn a_prompt_confirms_what_was_begun_and_is_not_settled_yet() {
+        for state in MessageState::ALL {
+            let moved = receipts(&[message("m", "hello", *state)], &prompt("hello"));
+            let is_open =
+                matches!(state, MessageState::Typing | MessageState::Typed | MessageState::InDoubt);
+            let is_turn = *state == MessageState::Submitted;
+            assert_eq!(!moved.is_empty(), is_open || is_turn, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_of_another_launch_or_from_before_the_typing_proves_nothing() {
+        let typed = [message("m", "hello", MessageState::Typed)];
+        check(&typed, &prompt("hello"), &["m typed to submitted"]);
+        check(&typed, &Evidence { launch: launch("old"), ..prompt("hello") }, &[]);
+        check(&typed, &Evidence { at: at(9), ..prompt("hello") }, &[]);
+        check(&typed, &prompt("something else"), &[]);
+    }
+
+    #[test]
+    fn one_prompt_confirms_a_text_once_and_all_that_were_joined_to_it() {
+        let twice = [
+            message("m-1", "go on", MessageState::InDoubt),
+            message("m-2", "go on", MessageState::Typed),
+        ];
+        check(&twice, &prompt("go on"), &["m-1 in_doubt to submitted"]);
+        let both = [
+            message("m-1", "first", MessageState::InDoubt),
+            message("m-2", "second", MessageState::Typed),
+        ];
+        let expect = ["m-1 in_doubt to submitted", "m-2 typed to submitted"];
+        check(&both, &prompt("first\nsecond"), &expect);
+    }
+
+    #[test]
+    fn a_prompt_whose_text_was_not_told_confirms_only_what_waits_for_it() {
+        let untold = Evidence { kind: EvidenceKind::Prompt(None), ..prompt("") };
+        check(&[message("m", "x", MessageState::Typed)], &untold, &["m typed to submitted"]);
+        check(&[message("m", "x", MessageState::Typing)], &untold, &[]);
+        check(&[message("m", "x", MessageState::InDoubt)], &untold, &[]);
+        let reason = Some(MessageReason::CannotConfirm);
+        check(&[Message { reason, ..message("m", "x", MessageState::Typed) }], &untold, &[]);
+    }
+
+    #[test]
+    fn what_the_agent_does_after_it_took_a_message_in_is_its_turn() {
+        let submitted = [message("m", "x", MessageState::Submitted)];
+        let turn =
+            |seconds| Evidence { at: at(seconds), launch: launch("l"), kind: EvidenceKind::Turn };
+        check(&submitted, &turn(12), &["m submitted to acknowledged"]);
+        check(&submitted, &turn(11), &[]);
+        check(&submitted, &prompt("the next"), &["m submitted to acknowledged"]);
+        check(&[message("m", "x", MessageState::Typed)], &turn(12), &[]);
+    }
+}
