@@ -19,6 +19,7 @@ pub mod home;
 pub mod inbox;
 pub mod kill;
 pub mod message;
+pub mod payload;
 pub mod project;
 pub mod routes;
 pub mod session;

@@ -49,9 +49,10 @@ pub enum Signal {
         agent: String,
         /// The event.
         event: String,
-        /// What came with it, at most [`SIGNAL_BYTES_MAX`] bytes.
+        /// What came with it, as [`crate::payload`] reduces it: at most [`SIGNAL_BYTES_MAX`]
+        /// bytes.
         payload: String,
-        /// Whether more came than was kept.
+        /// Whether anything of it was left out.
         truncated: bool,
     },
     /// `ao report STATE`: a state, in our words.

@@ -91,14 +91,6 @@ fn is_ours(name: &str) -> bool {
 
 /// This instant on three clocks.
 fn stamp() -> Stamp {
-    let nanos = |clock| {
-        let at = clock_gettime(clock);
-        let since = Duration::new(
-            u64::try_from(at.tv_sec).unwrap_or(0),
-            u32::try_from(at.tv_nsec).unwrap_or(0),
-        );
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    };
     // Read first: the clock that also counts sleep is then never behind it.
     let awake_ns = nanos(ClockId::Monotonic);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -108,6 +100,20 @@ fn stamp() -> Stamp {
         since_boot_ns: nanos(ClockId::Boottime),
         awake_ns,
     }
+}
+
+/// A clock that only goes forward: how long something took.
+pub(crate) fn uptime() -> Duration {
+    Duration::from_nanos(nanos(ClockId::Monotonic))
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let at = clock_gettime(clock);
+    let since = Duration::new(
+        u64::try_from(at.tv_sec).unwrap_or(0),
+        u32::try_from(at.tv_nsec).unwrap_or(0),
+    );
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The wall clock: ages are counted from here.

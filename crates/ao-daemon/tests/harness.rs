@@ -103,8 +103,11 @@ impl Home {
     fn outside(&self) -> Outside {
         let tasks = TokioTasks::new(Handle::current());
         let shared: Arc<dyn Tasks> = Arc::new(tasks.clone());
-        let scripted = AgentName::parse("scripted").unwrap();
-        let agent: Arc<dyn Agent> = Arc::new(ScriptedAgent::new(scripted.clone()));
+        let agents = ["scripted", "other"].map(|name| {
+            let name = AgentName::parse(name).unwrap();
+            let agent: Arc<dyn Agent> = Arc::new(ScriptedAgent::new(name.clone()));
+            (name, agent)
+        });
         Outside {
             clock: Arc::new(self.clock.clone()),
             ids: Arc::clone(&self.ids) as _,
@@ -116,7 +119,7 @@ impl Home {
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::clone(&self.workspace) as _,
             files: Arc::new(self.machine.clone()),
-            agents: BTreeMap::from([(scripted, agent)]),
+            agents: BTreeMap::from(agents),
             end_tasks: Arc::new(move |for_max| {
                 let tasks = tasks.clone();
                 Box::pin(async move { tasks.shutdown(for_max).await })
@@ -222,6 +225,22 @@ pub(crate) async fn running(client: &Client, id: &str) -> Session {
     }
     assert_eq!(session.phase, Phase::Running, "{session:#?}");
     session
+}
+
+/// An event of an agent, now.
+pub(crate) fn hook(
+    home: &Home,
+    id: &str,
+    launch: Option<String>,
+    [agent, event, payload]: [&str; 3],
+) -> SignalRequest {
+    let signal = Signal::Hook {
+        agent: agent.to_owned(),
+        event: event.to_owned(),
+        payload: payload.to_owned(),
+        truncated: false,
+    };
+    SignalRequest { signal, ..report(home, id, launch, ReportState::Idle) }
 }
 
 /// A report, made now.

@@ -8,4 +8,5 @@ mod harness;
 mod messages;
 mod projects;
 mod sessions;
+mod signals;
 mod spool;

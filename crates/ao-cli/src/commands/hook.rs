@@ -1,14 +1,16 @@
 //! `ao hook`: an agent hands over an event, its payload on standard input. It always exits 0 and
 //! prints nothing that an agent could take for an answer.
 
-use std::io::IsTerminal as _;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ao_api::signal::{SIGNAL_BYTES_MAX, SIGNAL_VERSION, Signal, SignalRequest};
+use ao_api::payload;
+use ao_api::signal::{SIGNAL_VERSION, Signal, SignalRequest};
 use ao_api::spool::Spool;
 use ao_api::{ClientError, ErrorBody, ErrorKind};
 use clap::Args;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::context::Context;
 use crate::env;
@@ -35,14 +37,14 @@ pub struct HookArgs {
 }
 
 pub(crate) async fn run(args: HookArgs, context: &Context<'_>) -> Result<(), CliError> {
-    let payload = if std::io::stdin().is_terminal() {
+    let payload = if context.env.is_input_terminal {
         Payload::default()
     } else {
-        Payload::read(tokio::io::stdin()).await
+        Payload::read(std::io::stdin(), PAYLOAD_FOR_MAX)
     };
     let HookArgs { agent, event } = args;
-    let truncated = payload.is_truncated;
-    deliver(Signal::Hook { agent, event, payload: payload.into_text(), truncated }, context).await
+    let (payload, truncated) = payload.reduced();
+    deliver(Signal::Hook { agent, event, payload, truncated }, context).await
 }
 
 /// Hands a signal of this process's session to the daemon, stamped with the start of this process.
@@ -88,60 +90,101 @@ fn fact_id(wall_ms: i64) -> Result<String, CliError> {
     Ok(format!("{:012x}{drawn}", wall_ms.max(0)))
 }
 
-/// What came on standard input, as far as it is kept.
+/// What came on standard input.
 #[derive(Debug, Default)]
 struct Payload {
     bytes: Vec<u8>,
-    is_truncated: bool,
+    /// Whether there was, or may have been, more.
+    is_broken_off: bool,
 }
 
 impl Payload {
-    /// Reads until the end, the bound or the deadline.
-    async fn read(input: impl AsyncRead + Unpin) -> Self {
+    /// Reads until the end, the bound or the deadline; what came before it is kept.
+    ///
+    /// It waits on the descriptor itself: nothing else happens in this process meanwhile, and a
+    /// thread that reads costs more than all that it reads.
+    fn read(input: impl AsFd, for_max: Duration) -> Self {
         let mut payload = Self::default();
-        // Cut off by the deadline, what came so far is kept.
-        let read = tokio::time::timeout(PAYLOAD_FOR_MAX, payload.read_from(input)).await;
-        payload.is_truncated |= read.is_err();
+        let mut buffer = vec![0_u8; 64 * 1024];
+        let deadline = env::uptime() + for_max;
+        while payload.bytes.len() < PAYLOAD_BYTES_READ_MAX {
+            let left = deadline.saturating_sub(env::uptime());
+            if left.is_zero() {
+                break;
+            }
+            let n = match wait_for(&input, left) {
+                Ok(true) => rustix::io::read(&input, &mut buffer),
+                Ok(false) => Err(Errno::TIMEDOUT),
+                Err(error) => Err(error),
+            };
+            match n {
+                Ok(0) => return payload,
+                Ok(n) => payload.bytes.extend(buffer.iter().take(n)),
+                Err(Errno::INTR) => {}
+                Err(_broken) => break,
+            }
+        }
+        payload.is_broken_off = true;
         payload
     }
 
-    async fn read_from(&mut self, mut input: impl AsyncRead + Unpin) {
-        let mut buffer = vec![0_u8; 8_192];
-        let mut n_read = 0;
-        while n_read < PAYLOAD_BYTES_READ_MAX {
-            let n = match input.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => n,
-            };
-            n_read += n;
-            let room = SIGNAL_BYTES_MAX.saturating_sub(self.bytes.len());
-            self.is_truncated |= n > room;
-            self.bytes.extend(buffer.iter().take(n.min(room)));
-        }
+    /// What of it is sent, and whether anything of it is not.
+    fn reduced(self) -> (String, bool) {
+        let reduced = payload::reduce(&String::from_utf8_lossy(&self.bytes));
+        (reduced.text, reduced.is_cut || self.is_broken_off)
     }
+}
 
-    fn into_text(self) -> String {
-        // A character cut in half at the bound becomes the replacement, which is longer.
-        super::report::cut(String::from_utf8_lossy(&self.bytes).into_owned(), SIGNAL_BYTES_MAX)
-    }
+/// Whether there is something to read, the end included, before the time is up.
+fn wait_for(input: &impl AsFd, for_max: Duration) -> Result<bool, Errno> {
+    let for_max = Timespec {
+        tv_sec: i64::try_from(for_max.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: for_max.subsec_nanos().into(),
+    };
+    let n_ready = poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&for_max))?;
+    Ok(n_ready > 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use ao_api::signal::SIGNAL_BYTES_MAX;
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_payload_is_kept_up_to_its_bound_and_read_to_its_end() {
-        let long = vec![b'x'; SIGNAL_BYTES_MAX * 3];
-        let mut rest = long.as_slice();
-        let payload = Payload::read(&mut rest).await;
-        assert!(payload.is_truncated && rest.is_empty());
-        assert_eq!(payload.into_text().len(), SIGNAL_BYTES_MAX);
+    /// Reads what a thread writes into a pipe and closes.
+    fn read_written(bytes: Vec<u8>) -> (usize, Payload) {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let writing = std::thread::spawn(move || {
+            writer.write_all(&bytes).map(|()| bytes.len()).unwrap_or_default()
+        });
+        let payload = Payload::read(&reader, Duration::from_secs(30));
+        drop(reader);
+        (writing.join().unwrap(), payload)
+    }
 
-        let exact = vec![b'x'; SIGNAL_BYTES_MAX];
-        let payload = Payload::read(exact.as_slice()).await;
-        assert!(!payload.is_truncated);
-        assert_eq!(payload.into_text().len(), SIGNAL_BYTES_MAX);
+    #[test]
+    fn a_payload_is_read_to_its_end_and_kept_up_to_its_bound() {
+        let json = format!("{{\"session_id\":\"s\",\"prompt\":\"{}\"}}", "x".repeat(1 << 20));
+        let (n_written, payload) = read_written(json.clone().into_bytes());
+        assert_eq!(n_written, json.len());
+        let (text, truncated) = payload.reduced();
+        assert!(truncated && text.len() < SIGNAL_BYTES_MAX);
+        assert!(text.starts_with("{\"session_id\":\"s\",\"prompt\":\"xx") && text.ends_with("\"}"));
+
+        let (_, payload) = read_written(b"{\"a\": 1}".to_vec());
+        assert_eq!(payload.reduced(), ("{\"a\":1}".to_owned(), false));
+        let (_, payload) = read_written(vec![0xff; SIGNAL_BYTES_MAX]);
+        let (text, truncated) = payload.reduced();
+        assert!(truncated && text.len() <= SIGNAL_BYTES_MAX, "a replacement is longer than a byte");
+    }
+
+    #[test]
+    fn what_is_no_payload_any_more_is_not_read_for_ever() {
+        let (n_written, payload) = read_written(vec![b'x'; 2 * PAYLOAD_BYTES_READ_MAX]);
+        assert_eq!(n_written, 0, "its writer meets a closed pipe");
+        assert!(payload.is_broken_off);
     }
 
     #[test]
@@ -151,12 +194,12 @@ mod tests {
         assert!(fact_id(-1).unwrap().len() == first.len());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pipe_that_nobody_closes_holds_no_agent() {
-        let (mut writer, reader) = tokio::io::duplex(64);
-        tokio::io::AsyncWriteExt::write_all(&mut writer, b"{}").await.unwrap();
-        let payload = Payload::read(reader).await;
-        assert!(payload.is_truncated);
-        assert_eq!(payload.into_text(), "{}");
+    #[test]
+    fn a_pipe_that_nobody_closes_holds_no_agent() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"{}").unwrap();
+        let payload = Payload::read(&reader, Duration::from_millis(10));
+        assert_eq!(payload.reduced(), ("{}".to_owned(), true));
+        drop(writer);
     }
 }

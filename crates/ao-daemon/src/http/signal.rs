@@ -8,6 +8,7 @@ use ao_core::fact::{Fact, FactKind, SignalDetail, SignalFact};
 use ao_core::ids::{AgentName, FactId, LaunchId, SessionId};
 use ao_core::ports::AgentEvent;
 use ao_core::record::{ActivitySource, ActivityState};
+use ao_core::session::SessionRecord;
 use ao_core::time::{BootId, Moment, Timestamp};
 use axum::Json;
 use axum::extract::State;
@@ -41,11 +42,10 @@ pub(crate) async fn observe(
     let session = sessions::read(app, id).await?;
     let launch = match asked.launch_id {
         Some(launch) => Some(LaunchId::parse(launch)?),
-        None => session.record.launch_id,
+        None => session.record.launch_id.clone(),
     };
-    let (Some(launch), Some(event)) = (launch, meaning(app, asked.signal)?) else {
-        return Ok(false);
-    };
+    let event = meaning(app, &session.record, asked.signal)?;
+    let (Some(launch), Some(event)) = (launch, event) else { return Ok(false) };
     let fact = Fact {
         at: moment(&asked.at, &app.ports.clock.now())?,
         kind: FactKind::Signal(SignalFact {
@@ -65,12 +65,25 @@ pub(crate) async fn observe(
     Ok(app.engine.lifecycle.observe(id, fact).await?.is_changed)
 }
 
-/// What a signal means; nothing when its agent is not known or gives the event no meaning.
-fn meaning(app: &App, signal: Signal) -> Result<Option<AgentEvent>, Fault> {
+/// What a signal means; nothing when it is not of the session's own agent or its agent gives the
+/// event no meaning.
+///
+/// An agent may start another one, and that one's hooks find the same session in their environment:
+/// what they tell is not about this agent.
+fn meaning(app: &App, record: &SessionRecord, signal: Signal) -> Result<Option<AgentEvent>, Fault> {
     match signal {
-        Signal::Hook { agent, event, payload, truncated: _ } => {
-            let agent = AgentName::parse(agent)?;
-            Ok(app.ports.agents.get(&agent).and_then(|agent| agent.parse_event(&event, &payload)))
+        Signal::Hook { agent: told, event, payload, truncated } => {
+            let told = AgentName::parse(told)?;
+            let agent = app.ports.agents.get(&told).filter(|_agent| told == record.agent);
+            let Some(agent) = agent else {
+                tracing::debug!(session = %record.id, agent = %told, event, "A hook is of another agent than the session.");
+                return Ok(None);
+            };
+            let meant = agent.parse_event(&event, whole(&payload, truncated));
+            if meant.is_none() {
+                tracing::debug!(session = %record.id, agent = %told, event, "An event means nothing.");
+            }
+            Ok(meant)
         }
         Signal::Report { state, message } => {
             let (activity, detail) = match state {
@@ -95,6 +108,13 @@ fn meaning(app: &App, signal: Signal) -> Result<Option<AgentEvent>, Fault> {
     }
 }
 
+/// A payload as an agent may read it. Of one that was broken off nothing can be read, but that the
+/// event came is known all the same.
+fn whole(payload: &str, is_truncated: bool) -> &str {
+    let is_broken = || serde_json::from_str::<serde::de::IgnoredAny>(payload).is_err();
+    if is_truncated && is_broken() { "{}" } else { payload }
+}
+
 /// The sender's own moment; one that lies ahead of us is now.
 fn moment(stamp: &Stamp, now: &Moment) -> Result<Moment, Fault> {
     let boot = BootId::parse(&stamp.boot_id)
@@ -112,4 +132,25 @@ fn moment(stamp: &Stamp, now: &Moment) -> Result<Moment, Fault> {
 fn bounded(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(SIGNAL_BYTES_MAX));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_string_ends_for_the_command_line_as_it_does_for_the_core() {
+        assert_eq!(ao_api::payload::CUT_MARK, ao_core::echo::CUT_MARK);
+        let kept = ao_api::payload::reduce(&serde_json::Value::from("x".repeat(5_000)).to_string());
+        let told: String = serde_json::from_str(&kept.text).unwrap();
+        let echo = ao_core::echo::PromptEcho::new(&told, false);
+        assert!(echo.is_cut && echo.is_of(&"x".repeat(5_000)));
+    }
+
+    #[test]
+    fn a_payload_that_was_broken_off_leaves_its_event() {
+        assert_eq!(whole("{\"prompt\": \"ab", true), "{}");
+        assert_eq!(whole("{\"prompt\": \"ab…[cut]\"}", true), "{\"prompt\": \"ab…[cut]\"}");
+        assert_eq!(whole("words", false), "words");
+    }
 }
