@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod claude_code;
+mod codex;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ao_adapters::agent_files::DiskAgentFiles;
-use ao_adapters::agents::{AgentTemplate, ClaudeCode, CommandAgent};
+use ao_adapters::agents::{AgentTemplate, ClaudeCode, Codex, CommandAgent};
 use ao_adapters::git::{GitConfig, GitWorktree};
 use ao_adapters::launches::FileLaunches;
 use ao_adapters::notifiers::{CommandNotifier, CommandNotifierConfig, InboxNotifier};
@@ -158,13 +158,16 @@ fn tmux(layout: &Layout, config: &Config, marker: HomeId) -> TmuxConfig {
     tmux
 }
 
-/// The agents of the configuration, `command`, and those that have an adapter of their own.
+/// The agents that are known by themselves, and those of the configuration, which may take the
+/// place of one of them.
 fn agents(config: &Config) -> Result<BTreeMap<AgentName, Arc<dyn Agent>>, InvalidId> {
     let mut agents: BTreeMap<AgentName, Arc<dyn Agent>> = BTreeMap::new();
     let command = CommandAgent::command(false)?;
     agents.insert(AgentName::parse(COMMAND_AGENT)?, Arc::new(command));
     let claude = ClaudeCode::new()?;
     agents.insert(claude.name().clone(), Arc::new(claude));
+    let codex = Codex::new()?;
+    agents.insert(codex.name().clone(), Arc::new(codex));
     for (name, table) in &config.file.agents {
         let name = AgentName::parse(name.as_str())?;
         let agent = CommandAgent::new(AgentTemplate {

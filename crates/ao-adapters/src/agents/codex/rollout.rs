@@ -1,0 +1,91 @@
+//! Reads the end of a rollout, the file in which Codex writes a conversation down.
+//!
+//! It is the only place that tells how a turn ended when no event does: by an error of the model,
+//! at a usage limit, with a login that is no longer good.
+
+use ao_core::fact::SignalDetail;
+use ao_core::reading::{PromptSeen, Reading, TranscriptReading, Usage};
+use ao_core::record::ActivityState;
+use serde_json::Value;
+
+use super::super::json::{at, count, moment, objects, text};
+
+/// Most prompts that are read from one end of a file.
+const PROMPTS_MAX: usize = 32;
+
+/// What the end of a rollout says.
+pub(super) fn read(tail: &str) -> TranscriptReading {
+    let mut reading = TranscriptReading::default();
+    for line in objects(tail) {
+        if let Some(usage) = usage(&line) {
+            reading.usage = Some(usage);
+        }
+        let Some(written_at) = moment(&line, &["timestamp"]) else { continue };
+        if let Some(text) = prompt(&line) {
+            reading.prompts.push(PromptSeen { text, at: written_at });
+        }
+        if let Some((activity, detail)) = activity(&line) {
+            reading.last = Some((Reading { activity, detail }, written_at));
+        }
+    }
+    let n_too_many = reading.prompts.len().saturating_sub(PROMPTS_MAX);
+    reading.prompts.drain(..n_too_many);
+    reading
+}
+
+/// What the whole conversation has used, of which it keeps count itself.
+fn usage(line: &Value) -> Option<Usage> {
+    let total = at(line, &["payload", "info", "total_token_usage"])?;
+    is_event(line, "token_count").then_some(Usage {
+        input_tokens: count(total, &["input_tokens"])?,
+        output_tokens: count(total, &["output_tokens"])?,
+        cost_microusd: None,
+    })
+}
+
+/// A prompt that was taken in.
+fn prompt(line: &Value) -> Option<String> {
+    let item = at(line, &["payload", "item"])?;
+    if !is_event(line, "item_completed") || text(item, &["type"]) != Some("UserMessage") {
+        return None;
+    }
+    let parts = item.get("content")?.as_array()?;
+    let parts: Vec<&str> = parts.iter().filter_map(|part| text(part, &["text"])).collect();
+    Some(parts.join("\n"))
+}
+
+fn is_event(line: &Value, name: &str) -> bool {
+    text(line, &["type"]) == Some("event_msg") && text(line, &["payload", "type"]) == Some(name)
+}
+
+fn activity(line: &Value) -> Option<(ActivityState, Option<SignalDetail>)> {
+    let kind = text(line, &["payload", "type"])?;
+    match (text(line, &["type"])?, kind) {
+        ("event_msg", "task_started" | "item_completed") => Some((ActivityState::Active, None)),
+        ("event_msg", "task_complete") => {
+            let error = at(line, &["payload", "error"]).filter(|error| !error.is_null());
+            Some((ActivityState::Idle, error.map(trouble)))
+        }
+        ("event_msg", "turn_aborted") => {
+            Some((ActivityState::Idle, Some(SignalDetail::Interrupted)))
+        }
+        ("response_item", "function_call" | "function_call_output" | "reasoning") => {
+            Some((ActivityState::Active, None))
+        }
+        _ => None,
+    }
+}
+
+/// What an error of the model is for the session.
+fn trouble(error: &Value) -> SignalDetail {
+    let info = error.get("codex_error_info").unwrap_or(&Value::Null);
+    // One that has more to tell is an object with the name as its only key.
+    let inner = info.as_object().and_then(|object| object.iter().next());
+    let name = info.as_str().or_else(|| inner.map(|(name, _)| name.as_str()));
+    let status = inner.and_then(|(_, told)| count(told, &["http_status_code"]));
+    match (name, status) {
+        (Some("usage_limit_exceeded"), _) => SignalDetail::UsageLimited,
+        (Some("unauthorized"), _) | (_, Some(401 | 403)) => SignalDetail::AuthFailed,
+        _ => SignalDetail::ApiError,
+    }
+}
