@@ -15,6 +15,7 @@ mod settings;
 mod status;
 mod transcript;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use ao_core::message::MESSAGE_BYTES_MAX;
 use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
+use ao_core::reading::{ScreenReading, StatusReading, TranscriptMemory, TranscriptReading};
 
 use super::program::resolve;
 
@@ -168,8 +169,12 @@ impl Agent for ClaudeCode {
         transcript::path(running)
     }
 
-    fn read_transcript(&self, tail: &str) -> TranscriptReading {
-        transcript::read(tail)
+    fn read_transcript(&self, memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
+        transcript::read(memory, lines)
+    }
+
+    fn text_to_type<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        compose::typed(text)
     }
 
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading> {

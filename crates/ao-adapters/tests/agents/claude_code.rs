@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ao_adapters::agents::ClaudeCode;
+use ao_core::echo::PromptEcho;
 use ao_core::fact::SignalDetail::{
     self, ApiError, AuthFailed, Background, Interrupted, Permission, PlanApproval, Question,
     Started, Trust, UsageLimited,
 };
 use ao_core::ids::{AgentSessionId, Pid};
 use ao_core::ports::{Agent as _, AgentEvent, LaunchRequest, RunningAgent, TerminalLook};
-use ao_core::reading::{Composer, ScreenReading, TranscriptReading, Usage};
+use ao_core::reading::{Composer, ScreenReading, TranscriptMemory, TranscriptReading, Usage};
 use ao_core::record::ActivityState::{self, Active, Blocked, Exited, Idle, Ready};
 use ao_core::session::ProcessIdentity;
 use ao_core::time::{BootId, Timestamp};
@@ -288,8 +289,13 @@ fn a_status_file_of_another_process_says_nothing() {
     }
 }
 
+/// Reads lines as the first of a transcript.
+fn lines(lines: &str) -> TranscriptReading {
+    claude().read_transcript(&mut TranscriptMemory::default(), lines)
+}
+
 fn transcript(name: &str) -> TranscriptReading {
-    claude().read_transcript(&fixture(&format!("transcripts/{name}.jsonl")))
+    lines(&fixture(&format!("transcripts/{name}.jsonl")))
 }
 
 fn prompts(reading: &TranscriptReading) -> Vec<&str> {
@@ -311,10 +317,14 @@ fn a_transcript_tells_how_the_conversation_stands() {
         assert_eq!((reading.activity, reading.detail), (activity, detail), "{name}");
     }
     let whole = fixture("transcripts/tool_turn.jsonl");
-    let lines: Vec<&str> = whole.lines().collect();
-    let at_call = lines.iter().position(|line| line.contains("\"tool_use\"")).unwrap();
-    let until = lines.get(..=at_call).unwrap_or_default().join("\n");
-    assert_eq!(claude().read_transcript(&until).last.unwrap().0.activity, Active);
+    let all: Vec<&str> = whole.lines().collect();
+    let at_call = all.iter().position(|line| line.contains("\"tool_use\"")).unwrap();
+    let until = all.get(..=at_call).unwrap_or_default().join("\n");
+    assert_eq!(lines(&until).last.unwrap().0.activity, Active);
+
+    let ends = Some(Timestamp::from_millis(1_795_377_689_000));
+    assert_eq!(transcript("limit").paused_until, ends);
+    assert_eq!(transcript("server_error").paused_until, None);
 }
 
 #[test]
@@ -327,30 +337,47 @@ fn a_transcript_repeats_the_prompts_of_humans_and_ours_once_each() {
 }
 
 #[test]
-fn usage_is_told_from_a_whole_transcript_or_after_an_account_and_never_guessed() {
-    let used = |input_tokens, output_tokens, cost| {
-        Some(Usage { input_tokens, output_tokens, cost_microusd: cost })
+fn usage_adds_up_each_answer_once_and_has_the_cost_that_was_told_last() {
+    let used = |input_tokens, output_tokens, cost_microusd| {
+        Some(Usage { input_tokens, output_tokens, cost_microusd })
     };
     assert_eq!(transcript("tool_turn").usage, used(840, 100, Some(3120)));
     // Three answers; the process of the second was killed and gave no account.
     assert_eq!(transcript("resumed_after_a_kill").usage, used(1260, 150, Some(3120)));
 
     let whole = fixture("transcripts/tool_turn.jsonl");
-    let without = |what: &str| {
-        let lines: Vec<&str> = whole.lines().filter(|line| !line.contains(what)).collect();
-        lines.join("\n")
-    };
-    let unfinished = without("cost-state");
-    assert_eq!(claude().read_transcript(&unfinished).usage, used(840, 100, None));
-    let (_, half) = unfinished.split_at(unfinished.len() / 2);
-    assert_eq!(claude().read_transcript(half).usage, None, "an end tells no total");
-    let answer = whole.lines().rfind(|line| line.contains("\"end_turn\"")).unwrap();
-    let account = whole.lines().rfind(|line| line.contains("cost-state")).unwrap();
-    let another = answer.replace("msg_", "another_");
-    let resumed = format!("alf a line\n{account}\n{another}\n{another}");
-    assert_eq!(claude().read_transcript(&resumed).usage, used(1260, 150, Some(3120)));
-    assert_eq!(claude().read_transcript("").usage, None);
-    assert_eq!(claude().read_transcript("[]\nnull\n{\"type\":1}").last, None);
+    let without: Vec<&str> = whole.lines().filter(|it| !it.contains("cost-state")).collect();
+    assert_eq!(lines(&without.join("\n")).usage, used(840, 100, None));
+    assert_eq!(lines("").usage, None);
+    assert_eq!(lines("[]\nnull\n{\"type\":1}\n{\"half").last, None);
+}
+
+#[test]
+fn a_transcript_read_line_by_line_adds_up_to_the_same() {
+    for name in ["tool_turn", "resumed_after_a_kill", "compacted", "queued", "limit"] {
+        let mut memory = TranscriptMemory::default();
+        let mut last = TranscriptReading::default();
+        let mut n_prompts = 0;
+        for line in fixture(&format!("transcripts/{name}.jsonl")).lines() {
+            let reading = claude().read_transcript(&mut memory, line);
+            n_prompts += reading.prompts.len();
+            last.usage = reading.usage;
+            if reading.last.is_some() {
+                (last.last, last.paused_until) = (reading.last, reading.paused_until);
+            }
+        }
+        let whole = transcript(name);
+        assert_eq!(n_prompts, whole.prompts.len(), "{name}");
+        assert_eq!(TranscriptReading { prompts: Vec::new(), ..whole }, last, "{name}");
+    }
+}
+
+#[test]
+fn what_is_typed_is_still_recognised_as_the_message() {
+    for message in ["!ls -la", "a trailing \\", "in\u{202e}visible", "plain"] {
+        let typed = claude().text_to_type(message).into_owned();
+        assert!(PromptEcho::new(typed.trim_end(), false).is_of(message), "{message}");
+    }
 }
 
 /// Reads a screen: its first line is the title, and `␛` stands for the escape character.

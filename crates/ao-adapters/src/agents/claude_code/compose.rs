@@ -1,13 +1,39 @@
-//! What stands around a pasted prompt when Claude tells it.
+//! How a message is typed at Claude, and what stands around it when Claude tells it.
 //!
 //! A paste of more than three line breaks or 800 characters is told between two lines of its own,
 //! and what looks like such a line in the paste itself is told with a backslash.
+
+use std::borrow::Cow;
+
+use ao_core::echo::is_invisible;
 
 /// How the first of these lines begins.
 const OPENING: &str = "<pasted_content id=\"";
 
 /// How the last of them begins.
 const CLOSING: &str = "</pasted_content id=\"";
+
+/// A message as it has to be typed to be a prompt.
+///
+/// A `!` in front would have it run as a command of the shell, a backslash at the end would make
+/// Enter a line break, and for characters that nobody sees Claude asks for a second Enter. What
+/// begins with a slash stays: whoever sends `/compact` means it.
+pub(super) fn typed(text: &str) -> Cow<'_, str> {
+    let is_shell = text.trim_start().starts_with('!');
+    let is_continued = text.trim_end().ends_with('\\');
+    if !is_shell && !is_continued && !text.contains(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut typed = String::with_capacity(text.len().saturating_add(2));
+    if is_shell {
+        typed.push(' ');
+    }
+    typed.extend(text.chars().filter(|&char| !is_invisible(char)));
+    if is_continued {
+        typed.push(' ');
+    }
+    Cow::Owned(typed)
+}
 
 /// The prompt as it was pasted.
 pub(super) fn unwrapped(prompt: &str) -> String {
@@ -27,6 +53,17 @@ pub(super) fn unwrapped(prompt: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_typed_so_that_it_is_a_prompt_and_goes_at_the_first_enter() {
+        for text in ["fix it", "/compact", "a ! b", "a\\b", "family 👨\u{200d}👩 end", ""] {
+            assert!(matches!(typed(text), Cow::Borrowed(it) if it == text), "{text}");
+        }
+        assert_eq!(typed("!ls"), " !ls");
+        assert_eq!(typed("\n !ls"), " \n !ls");
+        assert_eq!(typed("a\\"), "a\\ ");
+        assert_eq!(typed("a\u{202e}b\u{feff}"), "ab");
+    }
 
     #[test]
     fn a_long_paste_is_told_as_it_was_pasted() {

@@ -2,15 +2,13 @@
 //!
 //! Tokens stand with every answer; several lines of one answer repeat them. What all of it cost
 //! stands in a line that is written when the process says goodbye, and is taken up again when the
-//! conversation is resumed. So a total can be told from a whole transcript, or from an end of it in
-//! which such a line stands; from any other end it cannot.
+//! conversation is resumed: before that, and for a process that was killed, no cost is told.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ao_core::fact::SignalDetail;
 use ao_core::ports::RunningAgent;
-use ao_core::reading::{PromptSeen, Reading, TranscriptReading, Usage};
+use ao_core::reading::{PromptSeen, Reading, TranscriptMemory, TranscriptReading, Usage};
 use ao_core::record::ActivityState;
 use ao_core::time::Timestamp;
 use serde_json::Value;
@@ -49,16 +47,13 @@ pub(super) fn path(running: &RunningAgent) -> Option<PathBuf> {
     Some(config_dir(running)?.join("projects").join(name).join(file))
 }
 
-/// What the end of one says.
-pub(super) fn read(tail: &str) -> TranscriptReading {
+/// What the lines say that were added to one.
+pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
     let mut reading = TranscriptReading::default();
-    let mut count = Count::default();
-    for (place, line) in tail.lines().enumerate() {
+    for line in lines.lines() {
         let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
-        // A conversation begins with a line that continues no other; half a line is none.
-        count.is_whole |= place == 0 && line.get("parentUuid").is_none_or(Value::is_null);
         let line = Line(&line);
-        count.take(line);
+        count(memory, line);
         if line.is_aside() {
             continue;
         }
@@ -68,9 +63,11 @@ pub(super) fn read(tail: &str) -> TranscriptReading {
         }
         if let Some(says) = line.says() {
             reading.last = Some((says, at));
+            reading.paused_until = line.limit_ends();
         }
     }
-    reading.usage = count.total();
+    let total = memory.total();
+    reading.usage = (total != Usage::default()).then_some(total);
     reading
 }
 
@@ -151,6 +148,12 @@ impl<'a> Line<'a> {
         self.word("/message/content/0/type") == Some("tool_result")
     }
 
+    /// When the limit ends that an answer was refused for.
+    fn limit_ends(self) -> Option<Timestamp> {
+        let seconds = self.0.pointer("/quotaLimits/resetsAt").and_then(Value::as_i64)?;
+        Some(Timestamp::from_millis(seconds.checked_mul(1000)?))
+    }
+
     fn failure(self) -> SignalDetail {
         match (self.word("/apiError"), self.word("/error")) {
             (Some("usage_limit_reached"), _) | (_, Some("billing_error")) => {
@@ -165,65 +168,37 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What a conversation used, while its lines are gone through.
-#[derive(Debug, Default)]
-struct Count {
-    /// Whether the first line of the conversation was seen.
-    is_whole: bool,
-    /// The latest account that Claude itself gave.
-    told: Option<Usage>,
-    /// The answers since then, by their names: what went in and what came out.
-    since: BTreeMap<String, (u64, u64)>,
-    /// The answers before it.
-    before: (u64, u64),
-}
-
-impl Count {
-    fn take(&mut self, line: Line<'_>) {
-        match line.word("/type") {
-            Some("cost-state") => {
-                self.before = self.answers();
-                self.since.clear();
-                self.told = Some(account(line));
-            }
-            Some("assistant") if !line.is("/isApiErrorMessage") => {
-                let Some(id) = line.word("/message/id") else { return };
-                let input = line
+/// Adds up what a line tells of usage.
+fn count(memory: &mut TranscriptMemory, line: Line<'_>) {
+    match line.word("/type") {
+        Some("cost-state") => {
+            // It counts what Claude asked for its own ends, too, and not what a process did that was
+            // killed: the larger count is the fuller one.
+            let account = account(line);
+            let counted = memory.total();
+            memory.open = None;
+            memory.usage = Usage {
+                input_tokens: counted.input_tokens.max(account.input_tokens),
+                output_tokens: counted.output_tokens.max(account.output_tokens),
+                cost_microusd: account.cost_microusd.or(counted.cost_microusd),
+            };
+        }
+        Some("assistant") if !line.is("/isApiErrorMessage") => {
+            let Some(id) = line.word("/message/id") else { return };
+            let answer = Usage {
+                input_tokens: line
                     .number("/message/usage/input_tokens")
                     .saturating_add(line.number("/message/usage/cache_read_input_tokens"))
-                    .saturating_add(line.number("/message/usage/cache_creation_input_tokens"));
-                let output = line.number("/message/usage/output_tokens");
-                self.since.insert(id.to_owned(), (input, output));
+                    .saturating_add(line.number("/message/usage/cache_creation_input_tokens")),
+                output_tokens: line.number("/message/usage/output_tokens"),
+                cost_microusd: None,
+            };
+            if memory.open.as_ref().is_none_or(|(open, _)| open != id) {
+                memory.usage = memory.total();
             }
-            Some(_) | None => {}
+            memory.open = Some((id.to_owned(), answer));
         }
-    }
-
-    /// All answers that were seen.
-    fn answers(&self) -> (u64, u64) {
-        self.since
-            .values()
-            .fold(self.before, |sum, it| (sum.0.saturating_add(it.0), sum.1.saturating_add(it.1)))
-    }
-
-    fn total(&self) -> Option<Usage> {
-        let told = self.told.unwrap_or_default();
-        if self.told.is_none() && !self.is_whole {
-            return None;
-        }
-        let (input, output) = self.answers();
-        let since = (input.saturating_sub(self.before.0), output.saturating_sub(self.before.1));
-        let mut total = Usage {
-            input_tokens: told.input_tokens.saturating_add(since.0),
-            output_tokens: told.output_tokens.saturating_add(since.1),
-            cost_microusd: told.cost_microusd,
-        };
-        if self.is_whole {
-            // A process that was killed gave no account; its answers stand there.
-            total.input_tokens = total.input_tokens.max(input);
-            total.output_tokens = total.output_tokens.max(output);
-        }
-        (total != Usage::default()).then_some(total)
+        Some(_) | None => {}
     }
 }
 
