@@ -10,6 +10,7 @@ mod hooks;
 mod rollout;
 mod screen;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use ao_core::ids::{AgentName, InvalidId};
 use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{ScreenReading, StatusReading, TranscriptReading};
+use ao_core::reading::{ScreenReading, StatusReading, TranscriptMemory, TranscriptReading};
 
 use super::program::resolve;
 
@@ -71,15 +72,6 @@ impl Codex {
     /// The agent `codex`.
     pub fn new() -> Result<Self, InvalidId> {
         Ok(Self { name: AgentName::parse("codex")? })
-    }
-
-    /// What is to be typed so that exactly this text is submitted.
-    ///
-    /// A blank before it keeps a slash command and a shell command from being one; a blank after it
-    /// closes the list that opens behind an `@` or a `$` and would take the Enter. Codex cuts both
-    /// off.
-    pub fn as_typed(text: &str) -> String {
-        format!(" {text} ")
     }
 
     fn invalid(&self, what: &str) -> AgentError {
@@ -216,8 +208,15 @@ impl Agent for Codex {
         running.transcript.clone()
     }
 
-    fn read_transcript(&self, tail: &str) -> TranscriptReading {
-        rollout::read(tail)
+    fn read_transcript(&self, memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
+        rollout::read(memory, lines)
+    }
+
+    /// A blank before it keeps a slash command and a shell command from being one; a blank after it
+    /// closes the list that opens behind an `@` or a `$` and would take the Enter. Codex cuts both
+    /// off.
+    fn text_to_type<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Cow::Owned(format!(" {text} "))
     }
 
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading> {

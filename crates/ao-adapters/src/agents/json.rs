@@ -37,19 +37,27 @@ pub(super) fn moment(value: &Value, path: &[&str]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(moment.as_millisecond()))
 }
 
+/// A moment in whole seconds since 1970.
+pub(super) fn unix_seconds(value: &Value, path: &[&str]) -> Option<Timestamp> {
+    let seconds = at(value, path)?.as_i64()?;
+    Some(Timestamp::from_millis(seconds.checked_mul(1000)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_not_there_is_nothing() {
-        let value = object(r#"{"a":{"b":"x","e":"","n":-1},"t":"2026-11-22T17:57:48.154Z"}"#);
+        let value = object(r#"{"a":{"b":"x","e":"","n":-1,"s":7},"t":"2026-11-22T17:57:48.154Z"}"#);
         let value = value.unwrap_or_default();
         assert_eq!(text(&value, &["a", "b"]), Some("x"));
         assert_eq!((text(&value, &["a", "e"]), text(&value, &["a"])), (None, None));
         assert_eq!((count(&value, &["a", "n"]), count(&value, &["z"])), (None, None));
         let at = Timestamp::from_millis(1_795_370_268_154);
         assert_eq!((moment(&value, &["t"]), moment(&value, &["a", "b"])), (Some(at), None));
+        assert_eq!(unix_seconds(&value, &["a", "s"]), Some(Timestamp::from_millis(7000)));
+        assert_eq!(unix_seconds(&value, &["t"]), None);
         for text in ["", "[]", "1", "{", "null", "{}{}"] {
             assert_eq!(object(text), None, "{text}");
         }

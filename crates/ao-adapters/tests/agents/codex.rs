@@ -11,7 +11,7 @@ use ao_core::ids::{AgentSessionId, Pid};
 use ao_core::ports::{
     Agent as _, AgentEvent, Cursor, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
-use ao_core::reading::{Composer, ScreenReading, Usage};
+use ao_core::reading::{Composer, ScreenReading, TranscriptMemory, TranscriptReading, Usage};
 use ao_core::record::ActivityState;
 use ao_core::session::ProcessIdentity;
 use ao_core::time::BootId;
@@ -172,7 +172,7 @@ fn what_it_cannot_run_is_said() {
 
 #[test]
 fn a_text_is_typed_so_that_it_is_no_command() {
-    assert_eq!(Codex::as_typed("/compact"), " /compact ");
+    assert_eq!(codex().text_to_type("/compact"), " /compact ");
 }
 
 fn event_line(event: &AgentEvent) -> String {
@@ -354,11 +354,15 @@ fn no_screen_can_make_it_panic_or_find_a_composer_where_none_is() {
     assert_eq!(codex().read_screen(&blank), Some(ScreenReading::UNKNOWN));
 }
 
+fn read(lines: &str) -> TranscriptReading {
+    codex().read_transcript(&mut TranscriptMemory::default(), lines)
+}
+
 #[test]
 fn every_rollout_tells_how_its_last_turn_ended() {
     let expected = [
         ("compacted", "idle -, 4424 in, 30 out, 2 prompts"),
-        ("context-length", "idle api_error, 0 in, 0 out, 1 prompts"),
+        ("context-length", "idle api_error, 1 prompts"),
         ("error-401", "idle auth_failed, 1 prompts"),
         ("error-429", "idle api_error, 1 prompts"),
         ("error-500", "idle api_error, 1 prompts"),
@@ -368,11 +372,11 @@ fn every_rollout_tells_how_its_last_turn_ended() {
         ("shell", "idle -, 0 prompts"),
         ("tool", "idle -, 2016 in, 20 out, 1 prompts"),
         ("turn", "idle -, 1001 in, 10 out, 1 prompts"),
-        ("usage-limit", "idle usage_limited, 1 prompts"),
+        ("usage-limit", "idle usage_limited, 1 prompts, until 1795376590000"),
         ("working", "active -, 1 prompts"),
     ];
     let found = fixtures("rollouts").into_iter().map(|(name, tail)| {
-        let reading = codex().read_transcript(&tail);
+        let reading = read(&tail);
         let (last, _at) = reading.last.unwrap();
         let detail = last.detail.map_or("-", SignalDetail::as_str);
         let mut line = format!("{} {detail}", last.activity.as_str());
@@ -381,10 +385,22 @@ fn every_rollout_tells_how_its_last_turn_ended() {
             write!(line, ", {input_tokens} in, {output_tokens} out").unwrap();
         }
         write!(line, ", {} prompts", reading.prompts.len()).unwrap();
+        if let Some(until) = reading.paused_until {
+            write!(line, ", until {}", until.as_millis()).unwrap();
+        }
         (name, line)
     });
     let expected = expected.map(|(name, line)| (name.to_owned(), line.to_owned()));
     assert_eq!(found.collect::<BTreeMap<_, _>>(), BTreeMap::from(expected));
+}
+
+#[test]
+fn what_was_used_is_remembered_between_two_reads() {
+    let whole = &fixtures("rollouts")["resumed"];
+    let mut memory = TranscriptMemory::default();
+    let read = |line: &str| codex().read_transcript(&mut memory, line);
+    let last = whole.lines().map(read).last().unwrap();
+    assert_eq!(last.usage.map(|usage| usage.input_tokens), Some(3320));
 }
 
 /// Bytes between two cuts: shorter than any line, and prime.
@@ -394,7 +410,7 @@ const STEP: usize = 127;
 fn a_rollout_is_read_from_and_up_to_any_of_its_bytes() {
     let tail = &fixtures("rollouts")["tool"];
     let state = |part: Option<&str>| {
-        let reading = codex().read_transcript(part?);
+        let reading = read(part?);
         Some(reading.last.map(|(it, _)| it.activity))
     };
     let mut from: Vec<_> =

@@ -1,24 +1,28 @@
-//! Reads the end of a rollout, the file in which Codex writes a conversation down.
+//! Reads a rollout, the file in which Codex writes a conversation down.
 //!
 //! It is the only place that tells how a turn ended when no event does: by an error of the model,
 //! at a usage limit, with a login that is no longer good.
 
 use ao_core::fact::SignalDetail;
-use ao_core::reading::{PromptSeen, Reading, TranscriptReading, Usage};
+use ao_core::reading::{PromptSeen, Reading, TranscriptMemory, TranscriptReading, Usage};
 use ao_core::record::ActivityState;
+use ao_core::time::Timestamp;
 use serde_json::Value;
 
-use super::super::json::{at, count, moment, objects, text};
+use super::super::json::{at, count, moment, objects, text, unix_seconds};
 
-/// Most prompts that are read from one end of a file.
+/// Most prompts that are read at once.
 const PROMPTS_MAX: usize = 32;
 
-/// What the end of a rollout says.
-pub(super) fn read(tail: &str) -> TranscriptReading {
+/// What further lines of a rollout say.
+pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
     let mut reading = TranscriptReading::default();
-    for line in objects(tail) {
-        if let Some(usage) = usage(&line) {
-            reading.usage = Some(usage);
+    let mut limit_ends = None;
+    for line in objects(lines) {
+        if is_event(&line, "token_count") {
+            // It keeps count of the whole conversation itself.
+            memory.usage = usage(&line).unwrap_or(memory.usage);
+            limit_ends = at(&line, &["payload", "rate_limits"]).and_then(end_of_limit);
         }
         let Some(written_at) = moment(&line, &["timestamp"]) else { continue };
         if let Some(text) = prompt(&line) {
@@ -26,21 +30,32 @@ pub(super) fn read(tail: &str) -> TranscriptReading {
         }
         if let Some((activity, detail)) = activity(&line) {
             reading.last = Some((Reading { activity, detail }, written_at));
+            let is_limited = detail == Some(SignalDetail::UsageLimited);
+            reading.paused_until = limit_ends.filter(|_end| is_limited);
         }
     }
     let n_too_many = reading.prompts.len().saturating_sub(PROMPTS_MAX);
     reading.prompts.drain(..n_too_many);
+    reading.usage = Some(memory.total()).filter(|total| *total != Usage::default());
     reading
 }
 
-/// What the whole conversation has used, of which it keeps count itself.
 fn usage(line: &Value) -> Option<Usage> {
     let total = at(line, &["payload", "info", "total_token_usage"])?;
-    is_event(line, "token_count").then_some(Usage {
+    Some(Usage {
         input_tokens: count(total, &["input_tokens"])?,
         output_tokens: count(total, &["output_tokens"])?,
         cost_microusd: None,
     })
+}
+
+/// When the last of the windows ends that are used up.
+fn end_of_limit(limits: &Value) -> Option<Timestamp> {
+    let windows = ["primary", "secondary"].into_iter().filter_map(|name| limits.get(name));
+    let is_used_up = |window: &&Value| {
+        window.get("used_percent").and_then(Value::as_f64).is_some_and(|used| used >= 100.0)
+    };
+    windows.filter(is_used_up).filter_map(|window| unix_seconds(window, &["resets_at"])).max()
 }
 
 /// A prompt that was taken in.
