@@ -14,6 +14,7 @@ mod conversation;
 mod delivery;
 mod failure;
 mod log;
+mod memory;
 mod plan;
 mod responses;
 mod script;

@@ -6,4 +6,5 @@ mod documents;
 mod edges;
 mod end_to_end;
 mod hygiene;
+mod model;
 mod repository;

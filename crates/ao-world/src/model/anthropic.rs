@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::conversation::{Conversation, Purpose, Said, Tool, is_of_the_agent};
+use super::conversation::{Conversation, Purpose, Said, Tool, add_text};
 use super::side;
 use super::wire::{Answer, Event, Events};
 
@@ -14,7 +14,7 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
     for message in messages {
         match message.get("role").and_then(Value::as_str) {
             Some("assistant") => said.push(Said::Model),
-            Some("user") => said.extend(of_user(message.get("content"))),
+            Some("user") => add_user(&mut said, message.get("content")),
             // What the agent tells the model in mid-conversation.
             Some("system") => {}
             _other => return Err("messages: role must be user, assistant or system".to_owned()),
@@ -34,22 +34,21 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
     })
 }
 
-fn of_user(content: Option<&Value>) -> Vec<Said> {
+fn add_user(said: &mut Vec<Said>, content: Option<&Value>) {
     match content {
-        Some(Value::String(text)) => vec![Said::User(text.clone())],
-        Some(Value::Array(blocks)) => blocks.iter().filter_map(of_block).collect(),
-        _nothing => Vec::new(),
+        Some(Value::String(text)) => add_text(said, text),
+        Some(Value::Array(blocks)) => blocks.iter().for_each(|block| add_block(said, block)),
+        _nothing => {}
     }
 }
 
-fn of_block(block: &Value) -> Option<Said> {
-    match block.get("type").and_then(Value::as_str)? {
-        "text" => {
-            let text = block.get("text").and_then(Value::as_str)?;
-            (!is_of_the_agent(text)).then(|| Said::User(text.to_owned()))
+fn add_block(said: &mut Vec<Said>, block: &Value) {
+    match block.get("type").and_then(Value::as_str) {
+        Some("text") => {
+            add_text(said, block.get("text").and_then(Value::as_str).unwrap_or_default());
         }
-        "tool_result" => Some(Said::Result),
-        _image => None,
+        Some("tool_result") => said.push(Said::Result),
+        _image => {}
     }
 }
 

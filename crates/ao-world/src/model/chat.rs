@@ -2,14 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::conversation::{Conversation, Purpose, Said, Tool, is_of_the_agent};
+use super::conversation::{Conversation, Purpose, Said, Tool, add_text};
+use super::responses::texts;
 use super::wire::{Answer, Event, Events, Use};
 
 /// Reads a request.
 pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
     let messages = body.get("messages").and_then(Value::as_array);
     let messages = messages.ok_or("messages: a list is required")?;
-    let said = messages.iter().flat_map(of_message).collect();
+    let mut said = Vec::new();
+    for message in messages {
+        add_message(&mut said, message);
+    }
     Ok(Conversation {
         model: body.get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned(),
         is_streamed: body.get("stream").and_then(Value::as_bool).unwrap_or(false),
@@ -21,23 +25,16 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
     })
 }
 
-fn of_message(message: &Value) -> Vec<Said> {
+fn add_message(said: &mut Vec<Said>, message: &Value) {
     match message.get("role").and_then(Value::as_str) {
-        Some("assistant") => vec![Said::Model],
-        Some("tool" | "function") => vec![Said::Result],
+        Some("assistant") => said.push(Said::Model),
+        Some("tool" | "function") => said.push(Said::Result),
         Some("user") => {
-            let texts: Vec<&str> = match message.get("content") {
-                Some(Value::String(text)) => vec![text],
-                Some(Value::Array(parts)) => parts
-                    .iter()
-                    .filter_map(|part| part.get("text").and_then(Value::as_str))
-                    .collect(),
-                _nothing => Vec::new(),
-            };
-            let of_user = texts.into_iter().filter(|text| !is_of_the_agent(text));
-            of_user.map(|text| Said::User(text.to_owned())).collect()
+            for text in texts(message.get("content")) {
+                add_text(said, text);
+            }
         }
-        _system => Vec::new(),
+        _system => {}
     }
 }
 

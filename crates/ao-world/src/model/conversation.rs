@@ -89,17 +89,93 @@ impl Conversation {
     }
 }
 
-/// A text of the agent's own making that stands among the user's: context, reminders.
-pub(crate) fn is_of_the_agent(text: &str) -> bool {
-    const OPENINGS: &[&str] = &[
-        "<system-reminder>",
-        "<environment_context>",
-        "<user_instructions>",
-        "<skills_instructions>",
-        "<permissions instructions>",
-        "<current_datetime>",
-        "# AGENTS.md instructions",
+/// Adds a text that stands among the user's: the user's own, or one of the agent's making.
+pub(crate) fn add_text(said: &mut Vec<Said>, text: &str) {
+    match origin(text) {
+        Origin::User => said.push(Said::User(text.to_owned())),
+        Origin::Agent => {}
+        // What was said before the interruption may be missing, and it was a turn.
+        Origin::Interruption => said.push(Said::Model),
+        // The turn is there, with the tool's result; or it was only begun.
+        Origin::MaybeOfTool if said.last() == Some(&Said::Result) => {}
+        Origin::MaybeOfTool => said.push(Said::Model),
+    }
+}
+
+/// Who made a text that stands among the user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The user.
+    User,
+    /// The agent: context, reminders.
+    Agent,
+    /// The agent, because the user interrupted the model.
+    Interruption,
+    /// The agent, because the user interrupted the model or a tool of it.
+    MaybeOfTool,
+}
+
+fn origin(text: &str) -> Origin {
+    const OPENINGS: &[(&str, Origin)] = &[
+        ("<system-reminder>", Origin::Agent),
+        ("<environment_context>", Origin::Agent),
+        ("<user_instructions>", Origin::Agent),
+        ("<skills_instructions>", Origin::Agent),
+        ("<permissions instructions>", Origin::Agent),
+        ("<current_datetime>", Origin::Agent),
+        ("# AGENTS.md instructions", Origin::Agent),
+        ("[Request interrupted by user]", Origin::Interruption),
+        ("[Request interrupted by user for tool use]", Origin::MaybeOfTool),
+        ("<turn_aborted>", Origin::MaybeOfTool),
     ];
     let text = text.trim_start();
-    OPENINGS.iter().any(|opening| text.starts_with(opening))
+    let known = OPENINGS.iter().find(|(opening, _)| text.starts_with(opening));
+    known.map_or(Origin::User, |(_, origin)| *origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(texts: &[&str]) -> Vec<Said> {
+        let mut said = Vec::new();
+        for text in texts {
+            add_text(&mut said, text);
+        }
+        said
+    }
+
+    #[test]
+    fn what_the_agent_adds_is_not_what_the_user_said() {
+        let user = Said::User("hi".to_owned());
+        assert_eq!(said(&["<system-reminder>\nx</system-reminder>", "hi"]), [user]);
+    }
+
+    #[test]
+    fn an_interrupted_model_had_its_turn_and_an_interrupted_tool_was_part_of_one() {
+        let aborted = "<turn_aborted>\nThe user interrupted";
+        assert_eq!(said(&[aborted]), [Said::Model]);
+        let mut of_tool = vec![Said::Model, Said::Result];
+        add_text(&mut of_tool, aborted);
+        add_text(&mut of_tool, "[Request interrupted by user for tool use]");
+        assert_eq!(of_tool, [Said::Model, Said::Result]);
+    }
+
+    #[test]
+    fn neighbours_of_the_model_are_one_turn() {
+        let user = || Said::User("hi".to_owned());
+        let said = vec![user(), Said::Model, Said::Model, Said::Result, Said::Model, user()];
+        let conversation = Conversation {
+            model: String::new(),
+            is_streamed: false,
+            said,
+            tools: Vec::new(),
+            session: None,
+            purpose: Purpose::Turn,
+            schema: None,
+        };
+        assert_eq!(conversation.model_turns_after(0), 2);
+        assert_eq!(conversation.fresh(), ["hi"]);
+        assert_eq!(conversation.model_turns_after(5), 0);
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::script::Step;
-use super::wire::{Answer, Protocol};
+use super::wire::{Answer, Event, Protocol};
 
 /// Pieces of a text that nobody asked to be slow: enough to be a stream.
 const PIECES: usize = 16;
@@ -23,6 +23,10 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Longest that a connection is held without an answer: agents give up long before.
 const HANG_FOR: Duration = Duration::from_hours(2);
+
+/// Pause in which what was said goes out before the connection ends: what is only buffered would
+/// be lost with it.
+const FLUSHED_AFTER: Duration = Duration::from_millis(20);
 
 /// A part of what happens on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,61 +69,61 @@ pub(crate) fn reply(
 ) -> Reply {
     let delay = Duration::from_secs_f64(step.delay());
     let slow = Duration::from_secs_f64(step.slow());
-    if step.is_failure_only() || (!is_streamed && (failure.is_some() || step.hang || step.drop)) {
-        let delay = delay + slow + if step.hang { HANG_FOR } else { Duration::ZERO };
-        let is_anthropic = protocol == Protocol::Messages;
-        let then = match failure.filter(|_| !step.hang && !step.drop) {
-            Some(failure) => Then::Whole(
-                failure.status,
-                failure.headers(is_anthropic),
-                protocol.error(failure, &answer.token),
-            ),
-            None => Then::Drop,
-        };
-        return Reply { delay, then };
-    }
-    if !is_streamed {
-        let then = Then::Whole(200, Vec::new(), protocol.whole(answer));
-        return Reply { delay: delay + slow, then };
-    }
-    let mut pieces = spread(protocol, answer, slow);
-    let tail = pieces.split_off(pieces.len() - pieces.last().map_or(0, |_| 1));
     let is_cut = failure.is_some() || step.hang || step.drop;
-    let mut pieces: Vec<_> = pieces.into_iter().flatten().collect();
-    if !is_cut {
-        pieces.extend(tail.into_iter().flatten());
+    if is_streamed && !(is_cut && answer.text.is_empty()) {
+        let (mut pieces, tail) = spread(protocol, answer, slow);
+        if is_cut {
+            pieces.extend(ending(protocol, step, answer, failure));
+        } else {
+            pieces.extend(tail);
+        }
+        return Reply { delay, then: Then::Stream(pieces) };
     }
-    if let Some(failure) = failure {
-        pieces.push(Piece::Bytes(protocol.late_error(failure, &answer.token).bytes()));
-    }
-    if step.hang {
-        pieces.push(Piece::Pause(HANG_FOR));
-    }
-    if step.hang || step.drop {
-        pieces.push(Piece::Drop);
-    }
-    Reply { delay, then: Then::Stream(pieces) }
+    // What cannot be cut in its middle fails as a whole.
+    let hang = if step.hang { HANG_FOR } else { Duration::ZERO };
+    let then = if step.hang || step.drop {
+        Then::Drop
+    } else if let Some(failure) = failure {
+        let headers = failure.headers(protocol == Protocol::Messages);
+        Then::Whole(failure.status, headers, protocol.error(failure, &answer.token))
+    } else {
+        Then::Whole(200, Vec::new(), protocol.whole(answer))
+    };
+    Reply { delay: delay + slow + hang, then }
 }
 
-/// The stream in groups: before the text, each piece of it, and what follows.
-fn spread(protocol: Protocol, answer: &Answer, slow: Duration) -> Vec<Vec<Piece>> {
+/// How a stream goes on after its text when it does not end as it should.
+fn ending(
+    protocol: Protocol,
+    step: &Step,
+    answer: &Answer,
+    failure: Option<&Failure>,
+) -> Vec<Piece> {
+    let error = failure.map(|failure| protocol.late_error(failure, &answer.token).bytes());
+    let mut pieces: Vec<_> = error.map(Piece::Bytes).into_iter().collect();
+    if step.hang || step.drop {
+        pieces.push(Piece::Pause(if step.hang { HANG_FOR } else { FLUSHED_AFTER }));
+        pieces.push(Piece::Drop);
+    }
+    pieces
+}
+
+/// The stream up to the last word of the text, and what follows it.
+fn spread(protocol: Protocol, answer: &Answer, slow: Duration) -> (Vec<Piece>, Vec<Piece>) {
     let texts = cut(&answer.text, pieces_for(slow));
     let events = protocol.events(answer, &texts);
-    let bytes = |events: Vec<super::wire::Event>| {
-        events.into_iter().map(|event| Piece::Bytes(event.bytes())).collect::<Vec<_>>()
-    };
-    let pause = slow.div_f64(f64::from(u32::try_from(texts.len().max(1)).unwrap_or(u32::MAX)));
-    let mut groups = vec![bytes(events.head)];
+    let bytes = |event: Event| Piece::Bytes(event.bytes());
+    let pauses = u32::try_from(texts.len().max(1)).unwrap_or(u32::MAX);
+    let pause = slow / pauses;
+    let mut pieces: Vec<_> = events.head.into_iter().map(bytes).collect();
     for event in events.pieces {
-        let mut group = waiting(protocol, pause);
-        group.push(Piece::Bytes(event.bytes()));
-        groups.push(group);
+        pieces.extend(waiting(protocol, pause));
+        pieces.push(bytes(event));
     }
     if texts.is_empty() {
-        groups.push(waiting(protocol, pause));
+        pieces.extend(waiting(protocol, pause));
     }
-    groups.push(bytes(events.tail));
-    groups
+    (pieces, events.tail.into_iter().map(bytes).collect())
 }
 
 /// A pause in which the server shows that it is there.
@@ -166,4 +170,87 @@ fn cut(text: &str, pieces: usize) -> Vec<&str> {
         cut.push(rest);
     }
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::script::{Usage, find};
+
+    const PROTOCOLS: [Protocol; 3] = [Protocol::Messages, Protocol::Responses, Protocol::Chat];
+
+    fn step(script: &str) -> Step {
+        find(script).unwrap().unwrap().remove(0)
+    }
+
+    fn answer(step: &Step) -> Answer {
+        Answer {
+            token: "t".to_owned(),
+            at: 0,
+            model: "m".to_owned(),
+            text: step.text.clone().unwrap_or_default(),
+            calls: Vec::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    fn streamed(protocol: Protocol, script: &str) -> Vec<Piece> {
+        let step = step(script);
+        match reply(protocol, true, &step, &answer(&step), None).then {
+            Then::Stream(pieces) => pieces,
+            Then::Whole(..) | Then::Drop => Vec::new(),
+        }
+    }
+
+    fn paused(pieces: &[Piece]) -> Duration {
+        let pauses = pieces.iter().map(|piece| match piece {
+            Piece::Pause(pause) => *pause,
+            Piece::Bytes(_) | Piece::Drop => Duration::ZERO,
+        });
+        pauses.sum()
+    }
+
+    #[test]
+    fn a_slow_answer_takes_its_time_and_is_never_silent_for_long() {
+        for protocol in PROTOCOLS {
+            for script in [r#"MOCK[{"slow":7.5}]"#, r#"MOCK[{"slow":7.5,"text":"a few words"}]"#] {
+                let pieces = streamed(protocol, script);
+                let short_of = Duration::from_secs_f64(7.5).abs_diff(paused(&pieces));
+                assert!(short_of < Duration::from_millis(1), "{protocol:?} {script}");
+                let longest = pieces.split(|piece| matches!(piece, Piece::Bytes(_))).map(paused);
+                assert!(longest.max().unwrap() <= KEEP_ALIVE_EVERY, "{protocol:?} {script}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_answer_is_no_more_pieces_than_the_bound() {
+        let text = "word ".repeat(100_000);
+        let script = format!(r#"MOCK[{{"slow":1e9,"text":"{text}"}}]"#);
+        for protocol in PROTOCOLS {
+            let pieces = streamed(protocol, &script);
+            assert!(pieces.len() < 3 * PIECES_MAX, "{protocol:?}: {}", pieces.len());
+        }
+    }
+
+    #[test]
+    fn a_delay_comes_before_everything() {
+        for is_streamed in [true, false] {
+            let step = step(r#"MOCK[{"delay":2,"text":"a"}]"#);
+            let reply = reply(Protocol::Messages, is_streamed, &step, &answer(&step), None);
+            assert_eq!(reply.delay, Duration::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn the_pieces_of_a_text_are_the_text() {
+        for text in ["", "a", "äöü🙂 and more than sixteen characters of text", &"x".repeat(1_000)]
+        {
+            for pieces in [1, 3, 16] {
+                let cut = cut(text, pieces);
+                assert_eq!(cut.concat(), text);
+                assert!(cut.len() <= pieces && !cut.contains(&""), "{cut:?}");
+            }
+        }
+    }
 }

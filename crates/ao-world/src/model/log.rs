@@ -41,8 +41,7 @@ pub(crate) struct Line {
     pub(crate) model: String,
     /// The agent's name for the conversation.
     pub(crate) session: Option<String>,
-    /// Whether it begins a turn: the user said something that no model turn follows yet, and this
-    /// is the first time that it is asked.
+    /// Whether the user said something new: whether `new` has any text.
     pub(crate) begins: bool,
     /// How often the same turn was asked of this server, this time included.
     pub(crate) attempt: u32,
@@ -50,6 +49,9 @@ pub(crate) struct Line {
     pub(crate) text: String,
     /// Bytes of that text before it was bounded.
     pub(crate) text_bytes: usize,
+    /// The user's texts that no earlier request of this conversation had, each bounded: a text
+    /// that was submitted once is in the `new` of one line, however often the agent asks again.
+    pub(crate) new: Vec<String>,
     /// The user's texts since the model last spoke, each bounded.
     pub(crate) fresh: Vec<String>,
     /// All the user's texts of the conversation.

@@ -2,18 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::conversation::{Conversation, Purpose, Said, Tool, is_of_the_agent};
+use super::conversation::{Conversation, Purpose, Said, Tool, add_text};
 use super::failure::Failure;
 use super::side;
 use super::wire::{Answer, Event, Events, Use};
 
 /// Reads a request.
 pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
-    let said = match body.get("input") {
-        Some(Value::String(text)) => vec![Said::User(text.clone())],
-        Some(Value::Array(items)) => items.iter().flat_map(of_item).collect(),
+    let mut said = Vec::new();
+    match body.get("input") {
+        Some(Value::String(text)) => add_text(&mut said, text),
+        Some(Value::Array(items)) => items.iter().for_each(|item| add_item(&mut said, item)),
         _nothing => return Err("input: a text or a list is required".to_owned()),
-    };
+    }
     let purpose = if side::is_side_of_codex(body) { Purpose::Side } else { Purpose::Turn };
     Ok(Conversation {
         model: body.get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned(),
@@ -26,28 +27,31 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
     })
 }
 
-fn of_item(item: &Value) -> Vec<Said> {
+fn add_item(said: &mut Vec<Said>, item: &Value) {
     let role = item.get("role").and_then(Value::as_str);
     match (item.get("type").and_then(Value::as_str).unwrap_or("message"), role) {
-        ("message", Some("user")) => texts(item.get("content")),
-        ("message", Some("assistant")) => vec![Said::Model],
-        ("message", _developer) => Vec::new(),
-        (kind, _) if kind.ends_with("_output") => vec![Said::Result],
-        (kind, _) if kind.ends_with("_call") || kind == "reasoning" => vec![Said::Model],
-        _other => Vec::new(),
+        ("message", Some("user")) => {
+            for text in texts(item.get("content")) {
+                add_text(said, text);
+            }
+        }
+        ("message", Some("assistant")) => said.push(Said::Model),
+        ("message", _developer) => {}
+        (kind, _) if kind.ends_with("_output") => said.push(Said::Result),
+        (kind, _) if kind.ends_with("_call") || kind == "reasoning" => said.push(Said::Model),
+        _other => {}
     }
 }
 
-fn texts(content: Option<&Value>) -> Vec<Said> {
-    let texts: Vec<&str> = match content {
+/// The texts of a message, which has one or a list of parts.
+pub(crate) fn texts(content: Option<&Value>) -> Vec<&str> {
+    match content {
         Some(Value::String(text)) => vec![text],
         Some(Value::Array(parts)) => {
             parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
         }
         _nothing => Vec::new(),
-    };
-    let of_user = texts.into_iter().filter(|text| !is_of_the_agent(text));
-    of_user.map(|text| Said::User(text.to_owned())).collect()
+    }
 }
 
 fn tools(body: &Value) -> Vec<Tool> {

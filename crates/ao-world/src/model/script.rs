@@ -108,11 +108,6 @@ impl Step {
     pub(crate) fn slow(&self) -> f64 {
         seconds(self.slow)
     }
-
-    /// Whether the model takes part of the conversation with it, which a mere failure does not.
-    pub(crate) fn is_failure_only(&self) -> bool {
-        (self.error.is_some() || self.hang || self.drop) && self.text.is_none()
-    }
 }
 
 fn seconds(asked: f64) -> f64 {

@@ -1,8 +1,6 @@
 //! The server: connections, requests, and the answers as they go out.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +12,7 @@ use ao_adapters::system::{SystemClock, SystemIds};
 use ao_core::ports::{Clock as _, IdGen as _};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::{Body as _, Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,6 +28,7 @@ use super::conversation::{Conversation, Purpose};
 use super::delivery::{Piece, Reply, Then, reply};
 use super::failure::Failure;
 use super::log::{Line, Log};
+use super::memory::Memory;
 use super::plan::{Plan, shell};
 use super::wire::{Answer, Protocol, Use};
 
@@ -38,9 +37,6 @@ const BODY_MAX: usize = 32 * 1024 * 1024;
 
 /// Connections at once: more agents than one machine runs.
 const CONNECTIONS_MAX: usize = 512;
-
-/// Turns whose attempts are remembered; beyond that, counting begins anew.
-const TURNS_MAX: usize = 65_536;
 
 /// Pause after a failed accept, which most often means that file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -71,7 +67,7 @@ struct State {
     clock: SystemClock,
     log: Log,
     requests: AtomicU64,
-    attempts: Mutex<BTreeMap<u64, u32>>,
+    memory: Mutex<Memory>,
 }
 
 /// Serves on 127.0.0.1 until it is ended; the address is the one line on standard output.
@@ -80,7 +76,7 @@ pub async fn run(args: Args) -> Result<(), ServeError> {
         clock: SystemClock::new()?,
         log: Log::open(&args)?,
         requests: AtomicU64::new(0),
-        attempts: Mutex::default(),
+        memory: Mutex::default(),
     });
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
     let mut output = io::stdout();
@@ -134,15 +130,9 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         outcome: "refused",
         ..Line::default()
     };
-    let body = Limited::new(request.into_body(), BODY_MAX).collect().await;
-    let (reply, body) = match body.map(http_body_util::Collected::to_bytes) {
+    let (reply, body) = match body_of(request).await {
         Ok(body) => (respond(&state, &body, &mut line), body),
-        Err(error) => {
-            let is_long = error.is::<http_body_util::LengthLimitError>();
-            let name = if is_long { "too_large" } else { "invalid_request" };
-            let failure = Failure::refused(name, error.to_string());
-            (refuse(Protocol::of_path(&line.path), &failure), Bytes::new())
-        }
+        Err(failure) => (refuse(Protocol::of_path(&line.path), &failure), Bytes::new()),
     };
     if let Err(error) = state.log.write(&line, &body) {
         let message = format!("the log of the stand-in cannot be written: {error}");
@@ -154,6 +144,20 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         return Err(Cut);
     }
     Ok(deliver(&state, reply.then))
+}
+
+/// The body, where it is within the bound. One that says at once that it is not, is not read.
+async fn body_of(request: Request<Incoming>) -> Result<Bytes, Failure> {
+    let too_large = || Failure::refused("too_large", format!("at most {BODY_MAX} bytes are taken"));
+    let body = request.into_body();
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Failure::refused("invalid_request", error.to_string())),
+    }
 }
 
 fn respond(state: &State, body: &[u8], line: &mut Line) -> Reply {
@@ -196,8 +200,7 @@ fn play(
     conversation: &Conversation,
     line: &mut Line,
 ) -> Result<Reply, String> {
-    let attempt = attempt(state, conversation);
-    tell(state, conversation, attempt, line);
+    let attempt = tell(state, conversation, line);
     let plan = Plan::of(conversation, attempt).map_err(|error| error.to_string())?;
     line.step = plan.index;
     let now = state.clock.now().wall.as_millis() / 1_000;
@@ -226,34 +229,26 @@ fn play(
     Ok(reply(protocol, conversation.is_streamed, step, &answer, failure.as_ref()))
 }
 
-fn tell(state: &State, conversation: &Conversation, attempt: u32, line: &mut Line) {
-    let is_turn = conversation.purpose == Purpose::Turn;
-    let fresh = conversation.fresh();
+/// Writes the conversation into the line; returns how often this turn was asked for.
+fn tell(state: &State, conversation: &Conversation, line: &mut Line) -> u32 {
+    let (attempt, unseen) = {
+        let mut memory = state.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        (memory.attempt(conversation), memory.unseen(conversation))
+    };
+    let bounded =
+        |texts: Vec<&str>| texts.into_iter().map(|text| state.log.bounded(text)).collect();
     let last = conversation.texts().next_back().unwrap_or_default();
-    line.kind = if is_turn { "turn" } else { "side" };
+    line.kind = if conversation.purpose == Purpose::Turn { "turn" } else { "side" };
     line.model.clone_from(&conversation.model);
     line.session.clone_from(&conversation.session);
-    line.begins = is_turn && !fresh.is_empty() && attempt == 1;
+    line.begins = !unseen.is_empty();
     line.attempt = attempt;
     line.text = state.log.bounded(last);
     line.text_bytes = last.len();
-    line.fresh = fresh.into_iter().map(|text| state.log.bounded(text)).collect();
+    line.new = bounded(unseen);
+    line.fresh = bounded(conversation.fresh());
     line.texts = conversation.texts().count();
-}
-
-/// How often this turn was asked for, this time included.
-fn attempt(state: &State, conversation: &Conversation) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    conversation.session.hash(&mut hasher);
-    (conversation.purpose == Purpose::Turn).hash(&mut hasher);
-    conversation.said.hash(&mut hasher);
-    let mut attempts = state.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-    if attempts.len() >= TURNS_MAX {
-        attempts.clear();
-    }
-    let count = attempts.entry(hasher.finish()).or_default();
-    *count = count.saturating_add(1);
-    *count
+    attempt
 }
 
 fn models() -> Value {
