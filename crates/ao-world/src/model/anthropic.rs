@@ -20,17 +20,13 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
             _other => return Err("messages: role must be user, assistant or system".to_owned()),
         }
     }
-    let tools = tools(body);
-    let purpose = if side::is_side_of_claude(body) { Purpose::Side } else { Purpose::Turn };
-    let schema = body.pointer("/output_config/format/schema");
     Ok(Conversation {
         model: body.get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned(),
         is_streamed: body.get("stream").and_then(Value::as_bool).unwrap_or(false),
         said,
-        tools,
+        tools: tools(body),
         session: session(body),
-        purpose,
-        schema: schema.or_else(|| body.pointer("/output_format/schema")).cloned(),
+        purpose: side::of_claude(body).map_or(Purpose::Turn, Purpose::Side),
     })
 }
 

@@ -21,7 +21,6 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
         tools: tools(body),
         session: body.get("prompt_cache_key").and_then(Value::as_str).map(str::to_owned),
         purpose: Purpose::Turn,
-        schema: body.pointer("/response_format/json_schema/schema").cloned(),
     })
 }
 

@@ -1,9 +1,7 @@
 //! A request as the stand-in sees it, whichever protocol it came in.
 
-use serde_json::Value;
-
 /// What a request asks, and what was said before it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Conversation {
     /// The model that was asked for.
     pub(crate) model: String,
@@ -17,8 +15,6 @@ pub(crate) struct Conversation {
     pub(crate) session: Option<String>,
     /// What the agent wants it for.
     pub(crate) purpose: Purpose,
-    /// The JSON schema that the answer has to satisfy, if the agent names one.
-    pub(crate) schema: Option<Value>,
 }
 
 /// One thing that was said, as far as the stand-in cares.
@@ -42,12 +38,13 @@ pub(crate) struct Tool {
 }
 
 /// What a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     /// A turn of the conversation.
     Turn,
-    /// Something beside it: a title, a summary, a judgement. No script is played.
-    Side,
+    /// Something beside it: a title, a summary, a judgement. No script is played, and this is
+    /// answered.
+    Side(String),
 }
 
 impl Conversation {
@@ -172,7 +169,6 @@ mod tests {
             tools: Vec::new(),
             session: None,
             purpose: Purpose::Turn,
-            schema: None,
         };
         assert_eq!(conversation.model_turns_after(0), 2);
         assert_eq!(conversation.fresh(), ["hi"]);

@@ -35,7 +35,7 @@ pub(crate) struct Line {
     pub(crate) at_ms: i64,
     /// The path that was asked.
     pub(crate) path: String,
-    /// What it was for: `turn`, `side`, `count`, `models` or `refused`.
+    /// What it was for: `turn`, `side`, `count`, `models`, `hello` or `refused`.
     pub(crate) kind: &'static str,
     /// The model asked for.
     pub(crate) model: String,

@@ -31,8 +31,7 @@ impl Memory {
         if self.attempts.len() >= ENTRIES_MAX {
             self.attempts.clear();
         }
-        let is_turn = conversation.purpose == Purpose::Turn;
-        let key = hash((&conversation.session, is_turn, &conversation.said));
+        let key = hash((&conversation.session, &conversation.purpose, &conversation.said));
         let count = self.attempts.entry(key).or_default();
         *count = count.saturating_add(1);
         *count
@@ -45,7 +44,7 @@ impl Memory {
     /// often it was submitted. Without a name for the conversation, it is the texts since the
     /// model last spoke.
     pub(crate) fn unseen<'c>(&mut self, conversation: &'c Conversation) -> Vec<&'c str> {
-        if conversation.purpose == Purpose::Side {
+        if conversation.purpose != Purpose::Turn {
             return Vec::new();
         }
         let Some(session) = &conversation.session else { return conversation.fresh() };
@@ -85,7 +84,6 @@ mod tests {
             tools: Vec::new(),
             session: session.map(str::to_owned),
             purpose: Purpose::Turn,
-            schema: None,
         }
     }
 

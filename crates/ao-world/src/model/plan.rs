@@ -2,7 +2,6 @@
 
 use super::conversation::{Conversation, Purpose, Said};
 use super::script::{Call, ScriptError, Step, find};
-use super::side;
 
 /// What is said where there is no script.
 const NO_SCRIPT: &str = "Hello! I am a stand-in for a model and always answer this. \
@@ -30,9 +29,8 @@ impl Plan {
     /// What this conversation gets when it is asked for the same turn for this time, counted from
     /// one.
     pub(crate) fn of(conversation: &Conversation, attempt: u32) -> Result<Self, ScriptError> {
-        if conversation.purpose == Purpose::Side {
-            let sample = conversation.schema.as_ref().map(|it| side::sample(it).to_string());
-            return Ok(Self::fixed(sample.unwrap_or_else(|| side::TEXT.to_owned()), false));
+        if let Purpose::Side(answer) = &conversation.purpose {
+            return Ok(Self::fixed(answer, false));
         }
         let scripts =
             conversation.said.iter().enumerate().rev().filter_map(|(at, said)| match said {
@@ -63,9 +61,17 @@ fn due(steps: &[Step], turns_before: usize, attempt: u32) -> Plan {
     Plan::fixed(IS_OVER, true)
 }
 
-/// How the agent of this conversation runs a command.
-pub(crate) fn shell(conversation: &Conversation, command: &str) -> Call {
-    let (tool, input) = if conversation.offers("exec_command") {
+/// How the agent of this conversation runs a command. Of those known, only Codex lets the model
+/// say that the person has to be asked.
+pub(crate) fn shell(conversation: &Conversation, command: &str, ask: bool) -> Call {
+    let (tool, input) = if conversation.offers("exec_command") && ask {
+        let input = serde_json::json!({
+            "cmd": command,
+            "sandbox_permissions": "require_escalated",
+            "justification": "The script asks for it",
+        });
+        ("exec_command", input)
+    } else if conversation.offers("exec_command") {
         ("exec_command", serde_json::json!({"cmd": command}))
     } else if conversation.offers("shell_command") {
         ("shell_command", serde_json::json!({"command": command}))

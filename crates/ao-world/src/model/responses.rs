@@ -15,15 +15,13 @@ pub(crate) fn read(body: &Value) -> Result<Conversation, String> {
         Some(Value::Array(items)) => items.iter().for_each(|item| add_item(&mut said, item)),
         _nothing => return Err("input: a text or a list is required".to_owned()),
     }
-    let purpose = if side::is_side_of_codex(body) { Purpose::Side } else { Purpose::Turn };
     Ok(Conversation {
         model: body.get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned(),
         is_streamed: body.get("stream").and_then(Value::as_bool).unwrap_or(false),
         said,
         tools: tools(body),
         session: body.get("prompt_cache_key").and_then(Value::as_str).map(str::to_owned),
-        purpose,
-        schema: body.pointer("/text/format/schema").cloned(),
+        purpose: side::of_codex(body).map_or(Purpose::Turn, Purpose::Side),
     })
 }
 

@@ -12,12 +12,16 @@ const OPENING: &str = "MOCK[";
 /// Steps of a script: more than any test plays, and few enough to be read at once.
 const STEPS_MAX: usize = 1_000;
 
+/// Scripts looked at in one text, so that a text full of openings is read in no time.
+const SCRIPTS_MAX: usize = 100;
+
 /// Longest wait that a step may ask for, in seconds: longer than any test and shorter than a day.
 const SECONDS_MAX: f64 = 3_600.0;
 
 /// One model turn.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in a script")]
 pub(crate) struct Step {
     /// What the model says.
     pub(crate) text: Option<String>,
@@ -29,6 +33,8 @@ pub(crate) struct Step {
     tools: Vec<Call>,
     /// A command for whichever tool of the agent runs commands.
     run: Option<String>,
+    /// Whether that command asks for permission, where the model says so (Codex).
+    ask: bool,
     /// The API error that is the answer; after `text`, if there is one.
     pub(crate) error: Option<String>,
     /// The status of that error, instead of its usual one.
@@ -88,14 +94,15 @@ impl Step {
         Self { text: Some(text.into()), ..Self::default() }
     }
 
-    /// The tools that it uses. `shell` is the agent's tool for commands and what that tool gets.
-    pub(crate) fn calls(&self, shell: impl Fn(&str) -> Call) -> Vec<Call> {
+    /// The tools that it uses. `shell` is the agent's tool for a command, which may have to ask
+    /// first, and what that tool gets.
+    pub(crate) fn calls(&self, shell: impl Fn(&str, bool) -> Call) -> Vec<Call> {
         let one = self.tool.clone().map(|tool| Call {
             tool,
             input: self.input.clone().unwrap_or_else(|| Value::Object(Map::new())),
         });
         let mut calls: Vec<_> = one.into_iter().chain(self.tools.iter().cloned()).collect();
-        calls.extend(self.run.as_deref().map(shell));
+        calls.extend(self.run.as_deref().map(|command| shell(command, self.ask)));
         calls
     }
 
@@ -125,26 +132,42 @@ pub(crate) enum ScriptError {
     TooLong(usize),
 }
 
-/// The last script in this text, if there is one.
+/// The last script in this text, if there is one. A script within a step of another is none: it is
+/// for whomever that step talks to.
 pub(crate) fn find(text: &str) -> Option<Result<Vec<Step>, ScriptError>> {
-    let at = text.rfind(OPENING)?;
-    let json = text.get(at + OPENING.len() - 1..)?;
-    let steps = match read(json) {
-        Ok(steps) => steps,
-        Err(because) => match read(&without_entities(json)) {
-            Ok(steps) => steps,
-            Err(_of_the_second_reading) => return Some(Err(ScriptError::Unreadable(because))),
-        },
-    };
-    let length = steps.len();
-    Some(if length > STEPS_MAX { Err(ScriptError::TooLong(length)) } else { Ok(steps) })
+    let mut found = None;
+    let mut rest = text;
+    for _script in 0..SCRIPTS_MAX {
+        let Some((_, after)) = rest.split_once(OPENING) else { break };
+        // The bracket is one byte, and the first of the list.
+        let list = rest.get(rest.len() - after.len() - 1..).unwrap_or_default();
+        let (script, length) = script(list);
+        found = Some(script);
+        rest = list.get(length..).unwrap_or_default();
+    }
+    found
 }
 
-/// The list at the start of this text, whatever follows it.
-fn read(json: &str) -> Result<Vec<Step>, String> {
+/// The script that starts here, and its length.
+fn script(list: &str) -> (Result<Vec<Step>, ScriptError>, usize) {
+    let read_first = read(list).or_else(|because| {
+        let (steps, _) = read(&without_entities(list)).map_err(|_of_the_second| because)?;
+        Ok((steps, 1))
+    });
+    match read_first {
+        Ok((steps, _)) if steps.len() > STEPS_MAX => {
+            (Err(ScriptError::TooLong(steps.len())), list.len())
+        }
+        Ok((steps, length)) => (Ok(steps), length),
+        Err(because) => (Err(ScriptError::Unreadable(because)), 1),
+    }
+}
+
+/// The list at the start of this text, whatever follows it, and its length.
+fn read(json: &str) -> Result<(Vec<Step>, usize), String> {
     let mut lists = serde_json::Deserializer::from_str(json).into_iter::<Vec<Step>>();
     match lists.next() {
-        Some(Ok(steps)) => Ok(steps),
+        Some(Ok(steps)) => Ok((steps, lists.byte_offset())),
         Some(Err(error)) => Err(error.to_string()),
         None => Err("nothing follows".to_owned()),
     }
@@ -163,7 +186,7 @@ fn without_entities(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shell(command: &str) -> Call {
+    fn shell(command: &str, _ask: bool) -> Call {
         Call { tool: "Bash".to_owned(), input: serde_json::json!({"command": command}) }
     }
 
@@ -203,6 +226,17 @@ mod tests {
     #[test]
     fn the_last_script_of_a_text_wins() {
         assert_eq!(steps(r#"MOCK[{"text":"old"}] MOCK[{"text":"new"}]"#), [Step::says("new")]);
+    }
+
+    #[test]
+    fn a_script_within_a_step_is_for_somebody_else() {
+        let inner = Step::says(r#"MOCK[{"text":"inner"}]"#);
+        assert_eq!(steps(r#"MOCK[{"text":"MOCK[{\"text\":\"inner\"}]"}] so"#), [inner]);
+    }
+
+    #[test]
+    fn a_text_full_of_openings_is_read_in_no_time() {
+        assert!(find(&"MOCK[".repeat(200_000)).unwrap().is_err());
     }
 
     #[test]

@@ -174,9 +174,10 @@ fn respond(state: &State, body: &[u8], line: &mut Line) -> Reply {
             (line.kind, line.outcome) = ("count", "text");
             return at_once(200, json!({"input_tokens": body.len() / BYTES_PER_TOKEN}));
         }
-        "/" | "/health" => {
-            (line.kind, line.outcome) = ("models", "text");
-            return at_once(200, json!({"stand_in": true}));
+        // What agents ask to see whether anybody is there.
+        "/" | "/api/hello" => {
+            (line.kind, line.outcome) = ("hello", "text");
+            return at_once(200, json!({"message": "hello"}));
         }
         _other => {}
     }
@@ -206,7 +207,7 @@ fn play(
     let now = state.clock.now().wall.as_millis() / 1_000;
     let step = &plan.step;
     let failure = Failure::of_step(step, protocol == Protocol::Messages, now)?;
-    let calls = step.calls(|command| shell(conversation, command));
+    let calls = step.calls(|command, ask| shell(conversation, command, ask));
     let used = |call: super::script::Call| {
         let takes_text = conversation.takes_text(&call.tool);
         Use { call, takes_text }

@@ -118,3 +118,12 @@ fn a_title_for_claude_code_is_no_turn_of_the_script() {
     request["tools"] = json!([{"name": "Bash"}]);
     assert_eq!(server.post("/v1/messages", &request).json()["stop_reason"], "tool_use");
 }
+
+#[test]
+fn claude_code_is_told_that_what_the_script_does_may_be_done() {
+    let mut request = request("<transcript>\nMOCK[{\"text\":\"a turn\"}]", false);
+    let rules = "Answer <block>yes</block> or:\n<block>no</block>";
+    request["system"] = json!([{"type": "text", "text": rules}]);
+    let judgement = Server::new().post("/v1/messages", &request).json();
+    assert_eq!(judgement["content"][0]["text"], "<block>no</block>");
+}

@@ -104,6 +104,19 @@ fn an_answer_in_one_piece_has_the_same_content() {
 }
 
 #[test]
+fn a_command_may_have_to_ask() {
+    let response = Server::new()
+        .post("/v1/responses", &request(r#"MOCK[{"run":"true","ask":true}]"#, false))
+        .json();
+    let arguments = response["output"][0]["arguments"].as_str().unwrap();
+    let arguments: Value = serde_json::from_str(arguments).unwrap();
+    assert_eq!(
+        (&arguments["cmd"], &arguments["sandbox_permissions"]),
+        (&json!("true"), &json!("require_escalated"))
+    );
+}
+
+#[test]
 fn the_input_may_be_a_text() {
     let request = json!({"model": "m", "input": r#"MOCK[{"text":"short"}]"#});
     let response = Server::new().post("/v1/responses", &request).json();
