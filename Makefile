@@ -1,7 +1,7 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt
+.PHONY: help build demo model test lint fmt
 
 DEMO_KEEP ?=
 ARGS ?=
@@ -14,6 +14,9 @@ build: ## Build the ao binary (target/debug/ao)
 
 demo: ## Three sessions with different fates on a scratch repository (DEMO_KEEP=1 keeps it for a look)
 	@DEMO_KEEP='$(DEMO_KEEP)' scripts/demo
+
+model: ## A stand-in model server for real agents, without an account (ARGS='--port 8390')
+	@cargo run --locked --quiet --package ao-world --bin ao-model -- $(ARGS)
 
 test: ## Run every test; installs tmux where that is possible (ARGS goes to the test runner)
 	@scripts/test $(ARGS)
