@@ -330,7 +330,9 @@ fn a_transcript_tells_how_the_conversation_stands() {
 #[test]
 fn a_transcript_repeats_the_prompts_of_humans_and_ours_once_each() {
     assert_eq!(prompts(&transcript("queued")), ["MOCK[{\"t", "queued d"]);
-    assert_eq!(prompts(&transcript("compacted")), ["hello on", "hello tw", "hello th"]);
+    let compacted = ["hello on", "hello tw", "/compact", "hello th"];
+    assert_eq!(prompts(&transcript("compacted")), compacted, "commands too");
+    assert_eq!(prompts(&transcript("cleared")), ["/clear", "after cl"]);
     assert_eq!(prompts(&transcript("background")).len(), 1, "Claude woke itself");
     let first = transcript("compacted").prompts.first().unwrap().at;
     assert_eq!(first, Timestamp::from_millis(1_795_370_278_440));

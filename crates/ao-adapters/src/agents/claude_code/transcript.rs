@@ -58,8 +58,8 @@ pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptRead
             continue;
         }
         let Some(at) = line.at() else { continue };
-        if let Some(text) = line.prompt() {
-            reading.prompts.push(PromptSeen { text: unwrapped(text), at });
+        if let Some(text) = line.prompt().map(unwrapped).or_else(|| line.command()) {
+            reading.prompts.push(PromptSeen { text, at });
         }
         if let Some(says) = line.says() {
             reading.last = Some((says, at));
@@ -117,6 +117,15 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// A command that was typed, such as `/compact`: it runs no hook and is no prompt, but it was
+    /// taken in.
+    fn command(self) -> Option<String> {
+        let text = self.text().filter(|text| text.starts_with("<command-name>"))?;
+        let name = between(text, "<command-name>", "</command-name>")?;
+        let arguments = between(text, "<command-args>", "</command-args>").unwrap_or_default();
+        Some(format!("{name} {arguments}").trim_end().to_owned())
+    }
+
     fn is_human(self) -> bool {
         self.word("/origin/kind") == Some("human")
     }
@@ -166,6 +175,12 @@ impl<'a> Line<'a> {
             (_, Some(_) | None) => SignalDetail::ApiError,
         }
     }
+}
+
+/// What stands between two marks.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(begin)?;
+    rest.split_once(end).map(|(inside, _)| inside)
 }
 
 /// Adds up what a line tells of usage.
