@@ -77,7 +77,7 @@ pub(crate) fn seeded(n: u64) -> Session {
             agent_session_id: None,
             transcript: None,
             usage: None,
-            prompt: None,
+            prompt: Some("fix it".to_owned()),
             argv: Vec::new(),
             phase: Phase::Running,
             trouble: None,

@@ -119,7 +119,11 @@ impl Script {
         let kind = match verb {
             "seed" => {
                 let n = id.as_str().rsplit_once('-').unwrap().1.parse().unwrap();
-                self.sessions.insert(id.clone(), seeded(n));
+                let mut session = seeded(n);
+                if rest == "unprompted" {
+                    session.record.prompt = None;
+                }
+                self.sessions.insert(id.clone(), session);
                 return vec![self.shown(id)];
             }
             "launched" => FactKind::Outcome(Outcome::Launched(self.launch(id, rest))),

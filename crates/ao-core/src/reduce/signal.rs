@@ -32,7 +32,16 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     if !settle::replaces(known.as_ref(), signal, &at, signals) {
         return Rule::OutdatedSignal;
     }
-    plan.lifecycle.activity = Some(settle::heard(signal, at));
+    let mut heard = settle::heard(signal, at);
+    let awaits_prompt = plan.session.record.prompt.is_some();
+    if heard.state == ActivityState::Ready
+        && heard.detail == Some(SignalDetail::Started)
+        && !awaits_prompt
+    {
+        // An agent that just started has work to come only if it was launched with some.
+        heard.state = ActivityState::Idle;
+    }
+    plan.lifecycle.activity = Some(heard);
     if settle::ends_claim(signal, signals) {
         plan.lifecycle.claim = None;
     }
