@@ -27,9 +27,10 @@ use super::program::resolve;
 /// Its program, as it is called on the PATH.
 const PROGRAM: &str = "codex";
 
-/// Longest prompt that goes in as an argument: far below what the kernel takes of one, so that
-/// the whole command line stays below it, too. A longer one is typed.
-const PROMPT_ARGUMENT_BYTES_MAX: usize = 32 * 1024;
+/// Longest prompt that goes in as an argument; a longer one is typed. As an argument it is taken in
+/// exactly, once, and at the start, which Codex does not tell otherwise; but every user of the
+/// machine can read it there, and the command line is to stay short.
+const PROMPT_ARGUMENT_BYTES_MAX: usize = 8 * 1024;
 
 /// Pause between a paste and Enter. It takes a bracketed paste as one, and no pause was needed in
 /// 234 tries of 10 bytes to 1 MB; this is for a machine under load.
