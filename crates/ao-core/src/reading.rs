@@ -25,11 +25,7 @@ impl Reading {
     /// What keeps an agent from going on alone is news whatever is known of its state.
     pub fn says_otherwise(self, known: Option<&Activity>) -> bool {
         let Some(known) = known else { return true };
-        let is_trouble = matches!(
-            self.detail,
-            Some(SignalDetail::UsageLimited | SignalDetail::AuthFailed | SignalDetail::ApiError)
-        );
-        if is_trouble && self.detail != known.detail {
+        if self.is_trouble() && self.detail != known.detail {
             return true;
         }
         match (self.activity, known.state) {
@@ -52,6 +48,16 @@ impl Reading {
                 _,
             ) => true,
         }
+    }
+}
+
+impl Reading {
+    /// Whether it tells what keeps an agent from going on alone.
+    pub const fn is_trouble(self) -> bool {
+        matches!(
+            self.detail,
+            Some(SignalDetail::UsageLimited | SignalDetail::AuthFailed | SignalDetail::ApiError)
+        )
     }
 }
 

@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use crate::dispatcher::Dispatcher;
 use crate::lifecycle::LifecycleManager;
 use crate::messenger::Messenger;
+use crate::observer::Observer;
 use crate::ports::EnginePorts;
 use crate::reaper::{PassReport, Reaper};
 use crate::saga::SagaRunner;
@@ -64,6 +65,7 @@ pub struct Engine {
     ports: EnginePorts,
     runner: SagaRunner,
     dispatcher: Dispatcher,
+    observer: Observer,
     wake: Wake,
 }
 
@@ -82,10 +84,22 @@ impl Engine {
             runner.clone(),
         );
         let messenger = Messenger::new(ports.clone(), lifecycle.clone(), wake.clone());
+        let observer =
+            Observer::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
         let reaper =
             Reaper::new(ports.clone(), settings, lifecycle.clone(), runner.clone(), wake.clone());
         let dispatcher = Dispatcher::new(ports.clone(), wake.clone());
-        Arc::new(Self { sessions, lifecycle, messenger, reaper, ports, runner, dispatcher, wake })
+        Arc::new(Self {
+            sessions,
+            lifecycle,
+            messenger,
+            reaper,
+            ports,
+            runner,
+            dispatcher,
+            observer,
+            wake,
+        })
     }
 
     /// Brings the record back in line with the world.
@@ -135,13 +149,14 @@ impl Engine {
         Ok(n_removed)
     }
 
-    /// Starts the loops: reaper, dispatcher, messenger.
+    /// Starts the loops: reaper, dispatcher, messenger, observer.
     pub fn run(&self) {
         let (reaper, dispatcher) = (self.reaper.clone(), self.dispatcher.clone());
-        let messenger = self.messenger.clone();
+        let (messenger, observer) = (self.messenger.clone(), self.observer.clone());
         self.keep_running("reaper", move || reaper.clone().run());
         self.keep_running("dispatcher", move || dispatcher.clone().run());
         self.keep_running("messenger", move || messenger.clone().run());
+        self.keep_running("observer", move || observer.clone().run());
         self.wake.all();
     }
 

@@ -11,6 +11,7 @@ mod dispatcher;
 mod engine;
 mod lifecycle;
 mod messenger;
+mod observer;
 mod outlook;
 mod ports;
 mod reaper;

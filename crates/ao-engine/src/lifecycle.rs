@@ -11,7 +11,7 @@ use ao_core::message::{Lane, Message, MessageChange, MessageState};
 use ao_core::ports::{Commit, Expected, Loaded, StoreError};
 use ao_core::reduce::reduce;
 use ao_core::session::{Phase, Session};
-use ao_core::step::{Ask, Because, Change, Step};
+use ao_core::step::{Ask, Because, Change, Rule, Step};
 use ao_core::time::Moment;
 
 use crate::outlook::{Waited, wait_until};
@@ -79,7 +79,17 @@ impl LifecycleManager {
         if let FactKind::Signal(signal) = &fact.kind {
             self.wait_for_launch(session, signal).await?;
         }
-        let observed = self.take_in(session, &fact).await?;
+        self.observe_if(session, fact, |_| true).await
+    }
+
+    /// Takes one fact in, if this holds for the session as it is decided on.
+    pub(crate) async fn observe_if(
+        &self,
+        session: &SessionId,
+        fact: Fact,
+        is_wanted: impl Fn(&Session) -> bool,
+    ) -> Result<Observed, ObserveError> {
+        let observed = self.take_in(session, &fact, is_wanted).await?;
         // Also for a fact that was taken in before: a crash may have come in between.
         if let Some(evidence) = evidence_of(&fact) {
             self.confirm(session, &evidence).await?;
@@ -92,11 +102,21 @@ impl LifecycleManager {
         Ok(observed)
     }
 
-    async fn take_in(&self, session: &SessionId, fact: &Fact) -> Result<Observed, ObserveError> {
+    async fn take_in(
+        &self,
+        session: &SessionId,
+        fact: &Fact,
+        is_wanted: impl Fn(&Session) -> bool,
+    ) -> Result<Observed, ObserveError> {
         let mut last = None;
         for _ in 0..CONFLICTS_MAX {
             let now = self.ports.clock.now();
             let loaded = self.load(session).await?;
+            if !is_wanted(&loaded.session) {
+                let values = "it says nothing else any more".to_owned();
+                let because = Because { rule: Rule::Unchanged, values };
+                return Ok(Observed { is_changed: false, because, asks: Vec::new() });
+            }
             let policy = self.settings.policy_of(&loaded.session.record.project);
             match reduce(&loaded.session, fact, policy, &now) {
                 Step::None { because, asks } => {

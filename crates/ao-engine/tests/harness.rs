@@ -118,6 +118,9 @@ impl World {
         let seeing = AgentName::parse("seeing").unwrap();
         let seeing_agent = ScriptedAgent::new(seeing.clone()).reading_screens();
         agents.insert(seeing, Arc::new(seeing_agent));
+        let native = AgentName::parse("native").unwrap();
+        let native_agent = ScriptedAgent::new(native.clone()).reading_screens().writing_files();
+        agents.insert(native, Arc::new(native_agent));
         let notifier: Arc<dyn ao_core::ports::Notifier> =
             Arc::<FakeNotifier>::clone(&self.notifier);
         EnginePorts {

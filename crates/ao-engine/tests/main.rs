@@ -9,6 +9,7 @@ mod flow;
 mod gate;
 mod harness;
 mod messages;
+mod observer;
 mod outages;
 mod races;
 mod reactions;

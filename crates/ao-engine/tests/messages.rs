@@ -197,7 +197,8 @@ fn a_dialog_that_opens_under_the_paste_gets_no_enter_and_the_text_gets_it_afterw
     assert_eq!(world.messages(&id), ["typing blocked: go on"]);
     assert_eq!(world.machine.typed_at_dialogs(&id), [""; 0]);
     world.machine.set_dialog(&id, None);
-    world.pass_time(Duration::from_secs(1));
+    // The dialog is known by now, and has to be seen gone.
+    world.pass_time(Duration::from_secs(2));
     assert_eq!(world.machine.submitted(&id), ["go on"]);
     assert_eq!(world.machine.pastes(&id), ["go on"]);
 }

@@ -1,7 +1,7 @@
 //! An agent that does what a test says: its traits, its command line and what its events mean.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use ao_core::ports::{
     Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent, TerminalLook,
 };
 use ao_core::reading::{
-    Composer, ScreenReading, StatusReading, TranscriptMemory, TranscriptReading,
+    Composer, PromptSeen, Reading, ScreenReading, StatusReading, TranscriptMemory,
+    TranscriptReading, Usage,
 };
 use ao_core::record::ActivityState;
+use ao_core::time::Timestamp;
 
 /// Longest prompt that is passed as an argument, as the real adapters have it.
 const ARGUMENT_BYTES_MAX: usize = 100_000;
@@ -28,6 +30,13 @@ pub enum PromptWay {
     Typed,
 }
 
+/// What a [`ScriptedAgent`] writes down about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Writes {
+    Nothing,
+    Files,
+}
+
 /// A fake agent.
 #[derive(Debug)]
 pub struct ScriptedAgent {
@@ -36,6 +45,7 @@ pub struct ScriptedAgent {
     prompt_way: PromptWay,
     can_resume: bool,
     reads_screens: bool,
+    writes: Writes,
     events: BTreeMap<String, AgentEvent>,
     failures: Mutex<Vec<AgentError>>,
 }
@@ -61,6 +71,7 @@ impl ScriptedAgent {
             prompt_way: PromptWay::Argument,
             can_resume: true,
             reads_screens: false,
+            writes: Writes::Nothing,
             events,
             failures: Mutex::new(Vec::new()),
         }
@@ -106,6 +117,25 @@ impl ScriptedAgent {
     pub const fn reading_screens(mut self) -> Self {
         self.reads_screens = true;
         self
+    }
+
+    /// Has a status file and a transcript, as [`Self::status_path`] and [`Self::transcript_path`]
+    /// say. The status is `STATE@MILLIS`, and may end in ` pid=N`; the transcript has lines of
+    /// `prompt@MILLIS TEXT`, `used@IN,OUT,MICROUSD` and `STATE@MILLIS [DETAIL]`.
+    #[must_use]
+    pub const fn writing_files(mut self) -> Self {
+        self.writes = Writes::Files;
+        self
+    }
+
+    /// Where an agent that was started there has its status file.
+    pub fn status_path(directory: &Path) -> PathBuf {
+        directory.join(".scripted/status")
+    }
+
+    /// Where an agent that was started there has its transcript.
+    pub fn transcript_path(directory: &Path) -> PathBuf {
+        directory.join(".scripted/transcript")
     }
 
     /// Gives an event a meaning.
@@ -160,8 +190,41 @@ fn plain_event(activity: ActivityState) -> AgentEvent {
     }
 }
 
-/// `dialog: DETAIL`, `composer:` or `composer: TEXT`; anything else is not understood.
+/// `WORD@MILLIS`.
+fn stamped(text: &str) -> Option<(&str, Timestamp)> {
+    let (word, millis) = text.split_once('@')?;
+    Some((word, Timestamp::from_millis(millis.parse().ok()?)))
+}
+
+fn read_fake_line(memory: &mut TranscriptMemory, reading: &mut TranscriptReading, line: &str) {
+    let (head, rest) = line.split_once(' ').unwrap_or((line, ""));
+    if let Some(counts) = head.strip_prefix("used@") {
+        let counts: Vec<u64> = counts.split(',').filter_map(|it| it.parse().ok()).collect();
+        if let [input_tokens, output_tokens, cost] = counts[..] {
+            let used = Usage { input_tokens, output_tokens, cost_microusd: Some(cost) };
+            memory.usage = memory.usage.plus(used);
+            reading.usage = Some(memory.usage);
+        }
+        return;
+    }
+    match stamped(head) {
+        Some(("prompt", at)) => reading.prompts.push(PromptSeen { text: rest.to_owned(), at }),
+        Some((state, at)) => {
+            if let Ok(activity) = state.parse() {
+                reading.last = Some((Reading { activity, detail: rest.parse().ok() }, at));
+            }
+        }
+        None => {}
+    }
+}
+
+/// `dialog: DETAIL`, `composer:`, `composer: TEXT`, `turn` (one runs) or `rest` (none does);
+/// anything else is not understood.
 fn read_fake_screen(screen: &str) -> ScreenReading {
+    if matches!(screen, "turn" | "rest") {
+        let is_turn = Some(screen == "turn");
+        return ScreenReading { dialog: None, composer: Composer::Empty, is_turn };
+    }
     if let Some(kind) = screen.strip_prefix("dialog: ") {
         let dialog = kind.parse().unwrap_or(SignalDetail::Question);
         return ScreenReading { dialog: Some(dialog), ..ScreenReading::UNKNOWN };
@@ -214,20 +277,31 @@ impl Agent for ScriptedAgent {
         "Escape"
     }
 
-    fn status_file(&self, _running: &RunningAgent) -> Option<PathBuf> {
-        None
+    fn status_file(&self, running: &RunningAgent) -> Option<PathBuf> {
+        (self.writes == Writes::Files).then(|| Self::status_path(&running.directory))
     }
 
-    fn read_status(&self, _running: &RunningAgent, _text: &str) -> Option<StatusReading> {
-        None
+    fn read_status(&self, running: &RunningAgent, text: &str) -> Option<StatusReading> {
+        let text = text.trim_end();
+        let (status, pid) = text.split_once(" pid=").unwrap_or((text, ""));
+        if !pid.is_empty() && pid != running.process.pid.to_string() {
+            return None;
+        }
+        let (state, since) = stamped(status)?;
+        let reading = Reading { activity: state.parse().ok()?, detail: None };
+        Some(StatusReading { reading, since: Some(since), agent_session_id: None })
     }
 
-    fn transcript(&self, _running: &RunningAgent) -> Option<PathBuf> {
-        None
+    fn transcript(&self, running: &RunningAgent) -> Option<PathBuf> {
+        (self.writes == Writes::Files).then(|| Self::transcript_path(&running.directory))
     }
 
-    fn read_transcript(&self, _memory: &mut TranscriptMemory, _lines: &str) -> TranscriptReading {
-        TranscriptReading::default()
+    fn read_transcript(&self, memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
+        let mut reading = TranscriptReading::default();
+        for line in lines.lines() {
+            read_fake_line(memory, &mut reading, line);
+        }
+        reading
     }
 
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading> {

@@ -1,0 +1,164 @@
+//! What agents write down: the status file at every interval, the transcript when it grew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ao_core::ports::{RunningAgent, SessionFilter, StoreError};
+use ao_core::reading::StatusReading;
+use ao_core::record::ActivitySource;
+use ao_core::time::Moment;
+use futures_util::StreamExt as _;
+
+use super::memory::{Env, Memory, Refusal, SeenStatus};
+use super::news::{News, moment_of};
+use super::target::Target;
+use super::{Observer, READ_AT_ONCE, Told, logged};
+
+/// Longest status file: the known ones have less than a kilobyte.
+const STATUS_BYTES_MAX: usize = 64 * 1024;
+
+impl Observer {
+    /// Reads the files of every live session once.
+    pub(super) async fn read_files(&self, memory: &Memory) -> Result<(), StoreError> {
+        let targets = self.targets(memory).await?;
+        let reading = futures_util::stream::iter(targets).for_each_concurrent(
+            READ_AT_ONCE,
+            |target| async move {
+                logged(self.read_files_of(&target, memory).await);
+            },
+        );
+        reading.await;
+        Ok(())
+    }
+
+    /// The live sessions. They are listed again only after a change.
+    async fn targets(&self, memory: &Memory) -> Result<Vec<Arc<Target>>, StoreError> {
+        let now = self.ports.clock.now().since_boot;
+        // Read before the list, so that a change in between makes the next pass list again.
+        let head = self.ports.feed.head().await?;
+        if let Some(targets) = memory.listed(head, now) {
+            return Ok(targets);
+        }
+        let filter = SessionFilter { project: None, with_terminal: false };
+        let sessions = self.ports.sessions.list(&filter).await?;
+        let boot = self.ports.processes.boot();
+        let of = |session| Target::of(session, &self.ports, boot).map(Arc::new);
+        let targets: Vec<Arc<Target>> = sessions.iter().filter_map(of).collect();
+        for gone in memory.list(&targets, head, now) {
+            self.close(gone).await?;
+        }
+        Ok(targets)
+    }
+
+    async fn read_files_of(&self, target: &Target, memory: &Memory) -> Result<(), StoreError> {
+        let now = self.ports.clock.now().since_boot;
+        let is_due = memory.with(target, |seen| seen.files_not_before <= now);
+        if is_due != Some(true) {
+            return Ok(());
+        }
+        let Some(env) = self.env_of(target, memory).await else {
+            memory.pause_files(target, now);
+            return Ok(());
+        };
+        let running = target.running(&env);
+        let is_news = self.read_status(target, &running, memory).await?;
+        self.follow_transcript(target, &running, memory, is_news).await
+    }
+
+    /// The variables of a launch, read once; `None` while they cannot be read.
+    async fn env_of(&self, target: &Target, memory: &Memory) -> Option<Env> {
+        if let Some(Some(env)) = memory.with(target, |seen| seen.env.clone()) {
+            return Some(env);
+        }
+        match self.within(self.ports.launches.read(&target.launch)).await? {
+            Ok(Some(file)) => {
+                let env = Env::new(file.env);
+                memory.with(target, |seen| seen.env = Some(Env::clone(&env)));
+                Some(env)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                tracing::debug!(session = %target.session, %error, "A launch file is unreadable.");
+                None
+            }
+        }
+    }
+
+    /// Reads the status file; says whether it told anything new.
+    async fn read_status(
+        &self,
+        target: &Target,
+        running: &RunningAgent,
+        memory: &Memory,
+    ) -> Result<bool, StoreError> {
+        let Some(path) = target.agent.status_file(running) else { return Ok(false) };
+        let Some(tail) = self.within(self.ports.files.read_tail(&path, STATUS_BYTES_MAX)).await
+        else {
+            memory.pause_files(target, self.ports.clock.now().since_boot);
+            return Ok(false);
+        };
+        let whole = tail.filter(|tail| tail.is_whole);
+        let Some(status) = whole.and_then(|tail| target.agent.read_status(running, &tail.text))
+        else {
+            return Ok(false);
+        };
+        let now = self.ports.clock.now();
+        let noted = memory.with(target, |seen| {
+            seen.status = Some(noted(seen.status.take(), status, now));
+            seen.status.clone()
+        });
+        let Some(Some(seen)) = noted else { return Ok(false) };
+        self.tell_status(target, &seen, &now, memory).await
+    }
+
+    async fn tell_status(
+        &self,
+        target: &Target,
+        seen: &SeenStatus,
+        now: &Moment,
+        memory: &Memory,
+    ) -> Result<bool, StoreError> {
+        let status = &seen.status;
+        let stamp = status.since.and_then(|since| moment_of(since, now));
+        let since = stamp.unwrap_or(seen.first_at);
+        let news = News { reading: status.reading, since, seen_at: *now };
+        let known = target.activity;
+        let is_refused = seen.refused == Some(Refusal { known });
+        let is_changed = if news.at(known.as_ref()).is_some() && !is_refused {
+            let agent_session_id = status.agent_session_id.clone();
+            let told = Told { agent_session_id, ..Told::by(ActivitySource::Native) };
+            self.tell(target, &told, &news).await?
+        } else {
+            false
+        };
+        let is_against = !is_changed && status.reading.says_otherwise(known.as_ref());
+        let was_told = news.at(known.as_ref()).is_some();
+        memory.with(target, |it| {
+            let Some(it) = it.status.as_mut() else { return };
+            it.refused = (was_told && !is_changed).then_some(Refusal { known });
+            it.against_since =
+                if is_against { it.against_since.or(Some(now.since_boot)) } else { None };
+        });
+        Ok(is_changed)
+    }
+}
+
+/// A status as it is remembered: since when it says what it says, and what became of that.
+fn noted(before: Option<SeenStatus>, status: StatusReading, now: Moment) -> SeenStatus {
+    match before {
+        Some(before) if before.status == status => SeenStatus { last_at: now.since_boot, ..before },
+        Some(_) | None => SeenStatus {
+            status,
+            first_at: now,
+            last_at: now.since_boot,
+            against_since: None,
+            refused: None,
+        },
+    }
+}
+
+/// How long a status file may be unreadable and still be relied on.
+pub(super) fn status_gap_max(interval: Duration) -> Duration {
+    const GAP_MIN: Duration = Duration::from_secs(2);
+    interval.saturating_mul(3).max(GAP_MIN)
+}
