@@ -9,7 +9,7 @@ use ao_core::ids::SessionId;
 use ao_core::ports::{Clock as _, SessionStore as _};
 use ao_core::reading::Usage;
 use ao_core::record::{ActivitySource, ActivityState};
-use ao_engine::{RestoreRequest, SendRequest};
+use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
 use ao_testkit::machine::{Fault, Op};
 use ao_testkit::scripted_agent::ScriptedAgent;
 
@@ -181,20 +181,24 @@ fn a_dialog_that_was_answered_ends_with_the_status_file() {
 }
 
 #[test]
-fn a_start_that_no_prompt_follows_comes_to_rest() {
+fn a_start_whose_prompt_is_never_taken_in_comes_to_rest() {
     let world = World::new(9);
-    let (alone, prompted) = (world.spawn("native"), world.spawn("native"));
-    for id in [&alone, &prompted] {
-        write_status(&world, id, "idle", "");
-        signal_with(&world, id, ActivityState::Ready, SignalDetail::Started);
-    }
-    world.pass_time(Duration::from_secs(3));
-    assert_eq!(activity(&world, &alone), "ready (started) from hook");
-    world.answer(&prompted);
-    write_status(&world, &prompted, "active", "");
-    world.pass_time(Duration::from_secs(4));
-    assert_eq!(activity(&world, &alone), "idle from native");
-    assert_eq!(activity(&world, &prompted), "active from hook");
+    let spawn = || {
+        let request = SpawnRequest { prompt: Some("fix it".to_owned()), ..world.request("native") };
+        let id = world.tasks.block_on(world.engine().sessions.spawn(request)).unwrap();
+        world.until(&id, |session| session.lifecycle.launch.is_some());
+        write_status(&world, &id, "idle", "");
+        signal_with(&world, &id, ActivityState::Ready, SignalDetail::Started);
+        id
+    };
+    let (lost, taken) = (spawn(), spawn());
+    world.pass_time(Duration::from_secs(15));
+    assert_eq!(activity(&world, &lost), "ready (started) from hook");
+    world.answer(&taken);
+    write_status(&world, &taken, "active", "");
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(activity(&world, &lost), "idle from native");
+    assert_eq!(activity(&world, &taken), "active from hook");
 }
 
 #[test]

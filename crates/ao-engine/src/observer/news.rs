@@ -10,9 +10,9 @@ use ao_core::reading::Reading;
 use ao_core::record::{Activity, ActivitySource, ActivityState};
 use ao_core::time::{Moment, Timestamp};
 
-/// How long an agent that has started may take until it takes its launch prompt in. One that still
-/// rests then got none.
-const STARTED_FOR_MAX: Duration = Duration::from_secs(5);
+/// How long an agent that has started may take until it takes its launch prompt in: many times what
+/// the slowest start that was measured takes. One that still rests then never got it.
+const STARTED_FOR_MAX: Duration = Duration::from_secs(20);
 
 /// How far a screen may be behind what hooks tell: an agent draws a change within a few frames,
 /// many times that on a loaded machine.
@@ -52,7 +52,7 @@ impl News {
         if is_later && self.reading.says_otherwise(known) {
             return Some(self.since);
         }
-        // An agent that said that it starts has a launch prompt to come, or none.
+        // An agent that said that it starts has a launch prompt to come. It may be lost.
         let is_start_over = known.is_some_and(|known| {
             known.state == ActivityState::Ready
                 && known.detail == Some(SignalDetail::Started)
@@ -185,9 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_no_prompt_follows_ends_in_rest() {
-        check("idle", 900, 5_400, known("ready started", 500), None);
-        check("idle", 400, 5_500, known("ready started", 500), Some(5_500));
+    fn a_start_whose_prompt_never_comes_ends_in_rest() {
+        check("idle", 900, 20_400, known("ready started", 500), None);
+        check("idle", 400, 20_500, known("ready started", 500), Some(20_500));
         check("active", 900, 1_000, known("ready started", 500), Some(900));
     }
 
