@@ -99,6 +99,7 @@ fn tokens_are_counted_and_models_are_listed() {
     let models = server.get("/v1/models?limit=10").json();
     assert!(models["data"].as_array().unwrap().iter().all(|model| model["id"].is_string()));
     assert_eq!(models["data"][0]["type"], "model");
+    assert_eq!(server.get("/api/hello").status, 200, "what Claude Code asks first");
 }
 
 #[test]
