@@ -299,7 +299,16 @@ fn every_screen_is_read() {
         ("history-search", "unknown"),
         ("hooks-review", "rest, dialog: trust"),
         ("login", "rest, dialog: auth_failed"),
+        ("medium-held", "rest, 111 bytes"),
+        ("medium-tall", "rest, 66 bytes"),
         ("mention-popup", "rest, \"look at @READ\""),
+        ("narrow-approval", "turn, dialog: permission"),
+        ("narrow-empty", "rest, empty"),
+        ("narrow-held", "rest, 111 bytes"),
+        ("narrow-plan-approval", "rest, dialog: plan_approval"),
+        ("narrow-question", "turn, dialog: question"),
+        ("narrow-tall", "rest, \"para 57\\n\\npara 58\\n\\npara 59\\nlast\""),
+        ("narrow-tall-cursor-up", "rest, \"para 57\\n\\npara 58\\n\\npara 59\\nlast\""),
         ("no-server", "turn, empty"),
         ("paste-12-lines", "rest, 85 bytes"),
         ("paste-beside-text", "rest, 112 bytes"),
@@ -325,6 +334,8 @@ fn every_screen_is_read() {
         ("unknown-command", "rest, \"/nosuch thing\""),
         ("usage-limit", "rest, empty"),
         ("usage-limit-nudge", "rest, dialog: question"),
+        ("wide-held", "rest, 111 bytes"),
+        ("wide-plan-approval", "rest, dialog: plan_approval"),
         ("working", "turn, empty"),
         ("working-tool", "turn, empty"),
     ];
@@ -337,6 +348,19 @@ fn every_screen_is_read() {
 }
 
 #[test]
+fn a_composer_without_hints_below_it_is_read_to_its_end() {
+    let text = "hello there, this is a message that is\nlong enough to be wrapped in a narrow\n\
+                terminal\n\nand has a paragraph more";
+    let fixture = fixtures("screens")["narrow-held"].clone();
+    let (without_hints, hints) = fixture.trim_end().rsplit_once('\n').unwrap();
+    assert!(hints.contains("f2"), "{hints}");
+    for screen in [fixture.as_str(), without_hints] {
+        let reading = codex().read_screen(&look(screen)).unwrap();
+        assert_eq!(reading.composer, Composer::Holds(text.to_owned()), "{screen}");
+    }
+}
+
+#[test]
 fn no_screen_can_make_it_panic_or_find_a_composer_where_none_is() {
     for (name, fixture) in fixtures("screens") {
         let whole = look(&fixture);
@@ -345,7 +369,7 @@ fn no_screen_can_make_it_panic_or_find_a_composer_where_none_is() {
                 let cursor = Some(Cursor { column, row });
                 let reading = codex().read_screen(&TerminalLook { cursor, ..whole.clone() });
                 let composer = reading.unwrap().composer;
-                let is_there = name.starts_with("paste") || row >= 30;
+                let is_there = name.starts_with("paste") || name.starts_with("narrow") || row >= 20;
                 assert!(is_there || composer != Composer::Empty, "{name} {row} {composer:?}");
             }
         }

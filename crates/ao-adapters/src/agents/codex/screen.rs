@@ -37,6 +37,12 @@ const ANSWER_KEYS: [&str; 3] = ["enter", "esc", "^c"];
 /// Begins the hints while a human looks around in the conversation. Nothing is asked then.
 const BROWSING: &str = "Browsing transcript";
 
+/// Begins the hints while they take what is typed, to search for it.
+const SEARCHES: [&str; 2] = ["  Find:", "  reverse-i-search:"];
+
+/// Lines at the bottom that can name the keys of a dialog, on a narrow screen.
+const HINTS_MAX: usize = 3;
+
 /// Stands at the end of the composer's first line while more of it is above.
 const SCROLLED: char = '↑';
 
@@ -109,7 +115,7 @@ fn dialog(lines: &[Line], is_asking: bool) -> Option<SignalDetail> {
         DIALOGS.iter().find(|(known, _)| text.starts_with(known)).map(|&(_, detail)| detail)
     });
     // The question menu is told by its keys; what is above may quote any dialog.
-    let is_menu = texts().next().is_some_and(|keys| keys.contains("submit answer"));
+    let is_menu = texts().take(HINTS_MAX).any(|keys| keys.contains("submit answer"));
     known.filter(|_known| !is_menu).or(Some(SignalDetail::Question))
 }
 
@@ -161,19 +167,21 @@ fn first_row(lines: &[Line], row: usize) -> Option<usize> {
     None
 }
 
-/// The last row of the composer; `None` when the cursor is below it, in the hints.
+/// The last row of the composer; `None` when the cursor is in a search below it.
 fn last_row(lines: &[Line], first: usize, row: usize) -> Option<usize> {
-    let bottom = lines.iter().rposition(|line| !line.text.is_empty())?;
-    let is_scrolled = lines.get(first).is_some_and(|line| line.text.ends_with(SCROLLED));
-    if is_scrolled {
-        return Some(bottom.max(row));
+    let is_search = |line: &Line| SEARCHES.iter().any(|it| line.text.starts_with(it));
+    if row > first && lines.get(row).is_some_and(is_search) {
+        return None;
     }
-    let gap = lines.get(..bottom)?.iter().rposition(|line| line.text.is_empty());
-    match gap {
-        Some(gap) if gap >= first => (row < gap).then(|| gap.saturating_sub(1)),
-        // No hints: the composer goes down to the end.
-        Some(_) | None => (row <= bottom).then_some(bottom),
+    let bottom = lines.iter().rposition(|line| !line.text.is_empty())?.max(row);
+    if lines.get(first).is_some_and(|line| line.text.ends_with(SCROLLED)) {
+        return Some(bottom);
     }
+    // The hints are the last block, if there is one below that of the cursor.
+    let below = row.saturating_add(1);
+    let between = lines.get(below..bottom).unwrap_or_default();
+    let gap = between.iter().rposition(|line| line.text.is_empty());
+    Some(gap.map_or(bottom, |gap| below.saturating_add(gap).saturating_sub(1)))
 }
 
 /// Whether this is what is shown for a long paste.
