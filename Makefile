@@ -1,13 +1,13 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test lint fmt
+.PHONY: help build demo model test bench-hooks lint fmt
 
 DEMO_KEEP ?=
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the ao binary (target/debug/ao)
 	cargo build --locked --package ao
@@ -20,6 +20,9 @@ model: ## A stand-in model server for real agents, without an account (ARGS='--p
 
 test: ## Run every test; installs tmux where that is possible (ARGS goes to the test runner)
 	@scripts/test $(ARGS)
+
+bench-hooks: ## How long an agent stands still for one of its hooks
+	cargo bench --locked --package ao-world --bench hooks
 
 lint: ## Formatting, clippy, rustdoc and dependency rules, all without a warning
 	@scripts/lint

@@ -1,0 +1,185 @@
+//! How long an agent stands still for one of its hooks: `ao hook` as a process, from its start to
+//! its end, with a daemon that takes the event in, and without one.
+//!
+//! `make bench-hooks` runs it. The floor beside it is a program that does nothing, started the same
+//! way; whatever lies between the two is ours. It prints a table in Markdown.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::disallowed_methods, reason = "it measures programs from outside, in real time")]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Counted runs of each row, in turn with those of the floor.
+const RUNS: usize = 300;
+
+/// Runs before them: they load programs and pages.
+const WARM_UP: usize = 20;
+
+/// What is installed, as far as the daemon can tell.
+const AGENT: &str = "#!/bin/sh\nexec sleep 3600\n";
+
+fn main() {
+    // Cargo starts it for `cargo test --benches`, too, and then it is no test.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let home = Home::new();
+    println!("| what | median | p99 | longest |");
+    println!("|---|---|---|---|");
+    let nothing = || Run { program: PathBuf::from("/bin/true"), args: Vec::new(), input: Vec::new() };
+    let version = || Run { program: ao(), args: words("--version"), input: Vec::new() };
+    home.row("a program that does nothing", |_| nothing());
+    home.row("`ao --version`", |_| version());
+    home.row("`ao hook`, the event changes the session", |n| {
+        let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
+        home.hook(event, &payload(event, 0))
+    });
+    home.row("`ao hook`, the event says nothing new", |_| {
+        home.hook("PreToolUse", &payload("PreToolUse", 0))
+    });
+    home.row("`ao hook`, payload of 1 MiB", |n| {
+        let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
+        home.hook(event, &payload(event, 1 << 20))
+    });
+    home.ao("stop");
+    home.row("`ao hook`, no daemon: into the spool", |_| {
+        home.hook("PreToolUse", &payload("PreToolUse", 0))
+    });
+    home.ao("start");
+}
+
+fn ao() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_ao-world-ao"))
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// What Claude Code sends, and so much text besides.
+fn payload(event: &str, n_bytes: usize) -> Value {
+    json!({
+        "session_id": "0b8f2e9c-6a41-4b0e-9d0e-5f1f2f1f0a11",
+        "transcript_path": "/home/u/.claude/projects/-repos-app/0b8f2e9c.jsonl",
+        "cwd": "/repos/app",
+        "permission_mode": "default",
+        "hook_event_name": event,
+        "tool_name": "Bash",
+        "tool_input": {"command": "cargo test --workspace", "description": "Runs every test"},
+        "tool_use_id": "toolu_01A",
+        "stop_hook_active": false,
+        "background_tasks": [],
+        "tool_response": {"stdout": "x".repeat(n_bytes)},
+    })
+}
+
+/// One process.
+struct Run {
+    program: PathBuf,
+    args: Vec<String>,
+    input: Vec<u8>,
+}
+
+/// A home with a daemon and one session.
+struct Home {
+    dir: TempDir,
+    session: Value,
+}
+
+impl Home {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("ao-bench-").tempdir().unwrap();
+        let mut home = Self { dir, session: Value::Null };
+        let repo = home.path("app");
+        for made in ["home", "app", "bin"] {
+            fs::create_dir(home.path(made)).unwrap();
+        }
+        let agent = home.path("bin/claude");
+        fs::write(&agent, AGENT).unwrap();
+        fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+        for args in ["init --quiet --initial-branch main", "commit --quiet --allow-empty -m start"] {
+            let mut git = home.command(Path::new("git"));
+            git.args(["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]);
+            assert!(git.args(args.split(' ')).current_dir(&repo).status().unwrap().success());
+        }
+        home.ao("start");
+        home.ao(&format!("project add {} --id app", repo.display()));
+        let id = home.ao("spawn --project app --agent claude-code");
+        home.session = serde_json::from_str(&home.ao(&format!("show {} --json", id.trim()))).unwrap();
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let path = std::env::var_os("PATH").unwrap();
+        let dirs = std::iter::once(self.path("bin")).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::join_paths(dirs).unwrap());
+        command.env("HOME", self.dir.path()).env("AO_HOME", self.path("home"));
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+    }
+
+    /// Runs `ao`, which has to succeed.
+    fn ao(&self, line: &str) -> String {
+        let mut command = self.command(&ao());
+        let output = command.args(words(line)).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn hook(&self, event: &str, payload: &Value) -> Run {
+        Run {
+            program: ao(),
+            args: words(&format!("hook claude-code {event}")),
+            input: payload.to_string().into_bytes(),
+        }
+    }
+
+    /// Measures, and prints a line.
+    fn row(&self, what: &str, run: impl Fn(usize) -> Run) {
+        for n in 0..WARM_UP {
+            self.time(&run(n));
+        }
+        let mut times: Vec<Duration> = (0..RUNS).map(|n| self.time(&run(n))).collect();
+        times.sort_unstable();
+        let at = |percent: usize| {
+            let place = (times.len() * percent).div_ceil(100).max(1) - 1;
+            times.get(place).unwrap().as_secs_f64() * 1000.0
+        };
+        println!("| {what} | {:.2} ms | {:.2} ms | {:.2} ms |", at(50), at(99), at(100));
+    }
+
+    /// From the start of the process to its end.
+    fn time(&self, run: &Run) -> Duration {
+        let mut command = self.command(&run.program);
+        let text = |key: &str| self.session[key].as_str().unwrap_or_default().to_owned();
+        command.env("AO_SESSION_ID", text("id")).env("AO_LAUNCH_ID", text("launch_id"));
+        command.args(&run.args).stdin(Stdio::piped()).stdout(Stdio::null());
+        let began = Instant::now();
+        let mut child = command.spawn().unwrap();
+        // A program that reads nothing may be gone by now.
+        drop(child.stdin.take().unwrap().write_all(&run.input));
+        assert!(child.wait().unwrap().success());
+        began.elapsed()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What could not be started need not be ended.
+        drop(self.command(&ao()).args(["stop", "--sessions"]).output());
+    }
+}
