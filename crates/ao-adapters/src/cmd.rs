@@ -78,6 +78,7 @@ pub struct Cmd {
     args: Vec<OsString>,
     dir: Option<PathBuf>,
     env: BTreeMap<OsString, Option<OsString>>,
+    is_env_inherited: bool,
     stdin: Vec<u8>,
     timeout: Duration,
     output_bytes_max: usize,
@@ -91,6 +92,7 @@ impl Cmd {
             args: Vec::new(),
             dir: None,
             env: BTreeMap::new(),
+            is_env_inherited: true,
             stdin: Vec::new(),
             timeout: TIMEOUT_DEFAULT,
             output_bytes_max: OUTPUT_BYTES_MAX_DEFAULT,
@@ -129,6 +131,13 @@ impl Cmd {
     #[must_use]
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.env.insert(key.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Gives it the variables that are set here and none besides.
+    #[must_use]
+    pub const fn env_clear(mut self) -> Self {
+        self.is_env_inherited = false;
         self
     }
 
@@ -203,6 +212,9 @@ impl Cmd {
             .kill_on_drop(true);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
+        }
+        if !self.is_env_inherited {
+            command.env_clear();
         }
         for (key, value) in &self.env {
             match value {
@@ -308,6 +320,13 @@ mod tests {
         let bytes = vec![b'x'; 300_000];
         let output = Cmd::new("cat").stdin(bytes.clone()).run().await.unwrap();
         assert_eq!(output.stdout, bytes);
+    }
+
+    #[tokio::test]
+    async fn a_cleared_environment_holds_what_was_set() {
+        let path = Cmd::new("printenv").env("ONE", "1").env_clear().env("TWO", "2");
+        let output = path.run().await.unwrap();
+        assert_eq!(output.stdout_text(), "ONE=1\nTWO=2\n");
     }
 
     #[tokio::test]

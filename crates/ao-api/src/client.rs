@@ -14,6 +14,7 @@ use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::agents::{Agent, CallerRequest};
 use crate::config::{ConfigCheck, ConfigView};
 use crate::doctor::DoctorReport;
 use crate::error::{ErrorBody, ErrorKind, UNKNOWN_ROUTE};
@@ -169,14 +170,19 @@ impl Client {
         self.post(routes::SHUTDOWN, body).await
     }
 
+    /// Which agents there are, and whether they can be used.
+    pub async fn agents(&self, body: &CallerRequest) -> Result<Vec<Agent>, ClientError> {
+        self.post(routes::AGENTS, body).await
+    }
+
     /// Is everything as it should be.
-    pub async fn doctor(&self) -> Result<DoctorReport, ClientError> {
-        self.get(routes::DOCTOR).await
+    pub async fn doctor(&self, body: &CallerRequest) -> Result<DoctorReport, ClientError> {
+        self.post(routes::DOCTOR, body).await
     }
 
     /// Mends what can be mended.
-    pub async fn doctor_fix(&self) -> Result<DoctorReport, ClientError> {
-        self.post(routes::DOCTOR_FIX, &()).await
+    pub async fn doctor_fix(&self, body: &CallerRequest) -> Result<DoctorReport, ClientError> {
+        self.post(routes::DOCTOR_FIX, body).await
     }
 
     /// The configuration in force.

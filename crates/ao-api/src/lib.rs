@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+pub mod agents;
 pub mod client;
 pub mod config;
 pub mod doctor;

@@ -6,7 +6,10 @@
 //! | GET | `/status` | | [`DaemonStatus`](crate::status::DaemonStatus); also answered while starting |
 //! | POST | `/shutdown` | [`ShutdownRequest`](crate::status::ShutdownRequest) | 202 [`ShutdownResponse`](crate::status::ShutdownResponse) |
 //! | GET | `/doctor` | | [`DoctorReport`](crate::doctor::DoctorReport) |
-//! | POST | `/doctor/fix` | | [`DoctorReport`](crate::doctor::DoctorReport), after mending what can be mended |
+//! | POST | `/doctor` | [`CallerRequest`](crate::agents::CallerRequest) | [`DoctorReport`](crate::doctor::DoctorReport), as it is where the caller stands |
+//! | POST | `/doctor/fix` | [`CallerRequest`](crate::agents::CallerRequest) | the same, after mending what can be mended |
+//! | GET | `/agents` | | `[`[`Agent`](crate::agents::Agent)`]`, by name, as the daemon finds them |
+//! | POST | `/agents` | [`CallerRequest`](crate::agents::CallerRequest) | `[`[`Agent`](crate::agents::Agent)`]`, as the caller would |
 //! | GET | `/config` | | [`ConfigView`](crate::config::ConfigView) |
 //! | GET | `/config/check` | | [`ConfigCheck`](crate::config::ConfigCheck): the file as it is on disk now |
 //! | GET | `/config/schema` | | a JSON schema |
@@ -48,7 +51,9 @@ pub const PREFIX: &str = "/api/v1";
 pub const STATUS: &str = "/api/v1/status";
 /// POST: ends the daemon.
 pub const SHUTDOWN: &str = "/api/v1/shutdown";
-/// GET: is everything as it should be.
+/// GET, POST: which agents there are.
+pub const AGENTS: &str = "/api/v1/agents";
+/// GET, POST: is everything as it should be.
 pub const DOCTOR: &str = "/api/v1/doctor";
 /// POST: mends what can be mended.
 pub const DOCTOR_FIX: &str = "/api/v1/doctor/fix";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ao_api::agents::CallerRequest;
 use ao_api::client::StreamItem;
 use ao_api::event::Reset;
 use ao_api::session::{Phase, SessionsQuery, WaitQuery};
@@ -70,7 +71,7 @@ async fn a_daemon_of_an_earlier_release_is_named_as_the_cause() {
     let envelope = r#"{"error":{"code":"UNKNOWN_ROUTE","kind":"not_found","message":"there is no route","hint":null}}"#;
     let client = client(&server);
     let answer = |_: &_| server::json_of("0.0.1", 404, envelope);
-    let error = server.during(answer, client.doctor()).await.unwrap_err();
+    let error = server.during(answer, client.doctor(&CallerRequest::default())).await.unwrap_err();
     assert!(
         matches!(&error, ClientError::OlderDaemon { daemon, .. } if daemon == "0.0.1"),
         "{error}"

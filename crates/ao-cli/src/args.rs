@@ -100,6 +100,8 @@ pub enum ClientCommand {
     Messages(messages::MessagesArgs),
     /// Show every change.
     Events(events::EventsArgs),
+    /// List the agents: what is installed, and whether this version was tested.
+    Agents,
     /// Show and check the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),

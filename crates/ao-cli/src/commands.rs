@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, and what it does with the daemon's answer.
 
+pub mod agents;
 pub mod attach;
 pub mod config;
 pub mod diff;
@@ -63,6 +64,7 @@ pub(crate) async fn run(
         ClientCommand::Inbox(args) => inbox::run(args, context, ui).await,
         ClientCommand::Messages(args) => messages::run(args, context, ui).await,
         ClientCommand::Events(args) => events::run(args, context, ui).await,
+        ClientCommand::Agents => agents::run(context, ui).await,
         ClientCommand::Config(command) => return config::run(command, context, ui).await,
         ClientCommand::Doctor(args) => return doctor::run(args, context, ui).await,
         ClientCommand::Report(args) => report::run(args, context).await,

@@ -2,17 +2,16 @@
 //!
 //! Looking and judging are apart: the judging is pure.
 
-use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ao_adapters::cmd::Cmd;
 use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
 use ao_api::home::Layout;
 
-use crate::config::{COMMAND_AGENT, Config, ConfigError};
+use crate::agents::{self, Place, Seen};
+use crate::config::{Config, ConfigError};
 use crate::home::{self, HomeFault};
-use crate::socket;
+use crate::{outside, socket};
 
 /// The oldest tmux that was measured to do all that is needed.
 const TMUX_MIN: (u32, u32) = (3, 2);
@@ -34,13 +33,17 @@ struct Findings {
     socket: Result<PathBuf, String>,
     /// The file, and the keys of it that this version does not act on.
     config: Result<(Option<PathBuf>, Vec<String>), ConfigError>,
-    /// Agents of the configuration, each with its program and whether that is on the PATH.
-    agents: Vec<(String, String, bool)>,
+    /// The agents that have a program of their own.
+    agents: Vec<Seen>,
     disk_free_bytes: Option<u64>,
 }
 
 /// Looks and judges.
-pub(crate) async fn examine(layout: &Layout, config: &Result<Config, ConfigError>) -> DoctorReport {
+pub(crate) async fn examine(
+    layout: &Layout,
+    config: &Result<Config, ConfigError>,
+    place: &Place,
+) -> DoctorReport {
     let (tmux, git) = (version("tmux", "-V").await, version("git", "--version").await);
     let socket_path = layout.socket();
     judge(&Findings {
@@ -55,7 +58,10 @@ pub(crate) async fn examine(layout: &Layout, config: &Result<Config, ConfigError
             .as_ref()
             .map(|config| (config.path.clone(), config.without_effect()))
             .map_err(Clone::clone),
-        agents: config.as_ref().map(agents).unwrap_or_default(),
+        agents: match config {
+            Ok(config) => agents_of(config, place).await,
+            Err(_refused) => Vec::new(),
+        },
         disk_free_bytes: disk_free(layout.home()),
     })
 }
@@ -74,28 +80,12 @@ async fn version(program: &str, flag: &str) -> Result<String, String> {
     }
 }
 
-fn agents(config: &Config) -> Vec<(String, String, bool)> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    config
-        .file
-        .agents
-        .iter()
-        .filter(|(name, _)| *name != COMMAND_AGENT)
-        .filter_map(|(name, agent)| {
-            let program = agent.launch.first()?;
-            Some((name.clone(), program.clone(), is_on_path(program, &path)))
-        })
-        .collect()
-}
-
-fn is_on_path(program: &str, path: &OsStr) -> bool {
-    let is_program = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-    };
-    if program.contains('/') {
-        return is_program(Path::new(program));
-    }
-    std::env::split_paths(path).any(|dir| is_program(&dir.join(program)))
+async fn agents_of(config: &Config, place: &Place) -> Vec<Seen> {
+    // The configuration was checked, so that its names are names.
+    let agents = outside::agents(config).unwrap_or_default();
+    let mut seen = agents::look(&agents, config, place).await;
+    seen.retain(|agent| agent.program.is_some());
+    seen
 }
 
 fn disk_free(home: &Path) -> Option<u64> {
@@ -116,20 +106,47 @@ fn judge(findings: &Findings) -> DoctorReport {
         of_config(&findings.config),
         of_disk(findings.disk_free_bytes),
     ];
-    checks.extend(findings.agents.iter().map(|(name, program, is_there)| {
-        let check = format!("agent {name}");
-        if *is_there {
-            ok(&check, format!("`{program}` is on the PATH"))
-        } else {
-            warning(
-                &check,
-                format!("`{program}` is not on the PATH of this process"),
-                "a session finds it if it is on the PATH of the shell that runs `ao spawn`",
-            )
-        }
-    }));
+    checks.extend(findings.agents.iter().flat_map(of_agent));
     let is_ok = checks.iter().all(|check| check.state != CheckState::Failed);
     DoctorReport { ok: is_ok, checks }
+}
+
+/// What holds of an agent: whether it is there, its version, and each thing that it lacks.
+fn of_agent(agent: &Seen) -> Vec<DoctorCheck> {
+    let name = format!("agent {}", agent.name);
+    let program = agent.program.as_deref().unwrap_or_default();
+    let Some(path) = &agent.path else { return vec![of_missing(agent, &name, program)] };
+    let path = path.display();
+    let newest = agent.tested_versions.last().copied().unwrap_or_default();
+    let again = agent.install.unwrap_or("install it again");
+    let version = match &agent.version {
+        None => ok(&name, format!("`{path}`")),
+        Some(Err(because)) => warning(&name, because.clone(), &format!("`{again}` may mend it")),
+        Some(Ok(version)) if agent.is_tested == Some(false) => warning(
+            &name,
+            format!("`{path}` is version {version}, which was not tested with this release"),
+            &format!("{newest} was: `{again}`"),
+        ),
+        Some(Ok(version)) => ok(&name, format!("`{path}`, version {version}")),
+    };
+    let needs = agent.needs.iter().map(|need| warning(&name, need.message.clone(), &need.hint));
+    std::iter::once(version).chain(needs).collect()
+}
+
+/// A built-in agent that nobody asks for need not be there.
+fn of_missing(agent: &Seen, name: &str, program: &str) -> DoctorCheck {
+    let detail = format!("`{program}` is not on the PATH");
+    match agent.install {
+        Some(install) if !agent.is_asked_for => {
+            ok(name, format!("not installed; `{install}` installs it"))
+        }
+        Some(install) => warning(name, detail, &format!("`{install}` installs it")),
+        None => warning(
+            name,
+            detail,
+            "a session finds it if it is on the PATH of the shell that runs `ao spawn`",
+        ),
+    }
 }
 
 fn tool(name: &str, found: &Result<String, String>, min: (u32, u32)) -> DoctorCheck {
@@ -212,9 +229,31 @@ fn failed(name: &str, detail: String, hint: &str) -> DoctorCheck {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use ao_adapters::agents::inventory::Need;
+    use ao_api::agents::AgentKind;
+    use ao_core::agent::Signals;
+    use ao_core::ids::AgentName;
+
     use super::*;
 
-    use std::io;
+    fn agent() -> Seen {
+        Seen {
+            name: AgentName::parse("mine").unwrap(),
+            kind: AgentKind::Configured,
+            is_asked_for: false,
+            program: Some("mine".to_owned()),
+            path: Some(PathBuf::from("/bin/mine")),
+            version: None,
+            is_tested: None,
+            tested_versions: &["1.2.3"],
+            signals: Signals::None,
+            can_resume: false,
+            install: None,
+            needs: Vec::new(),
+        }
+    }
 
     fn healthy() -> Findings {
         Findings {
@@ -223,7 +262,7 @@ mod tests {
             home: Ok(PathBuf::from("/h")),
             socket: Ok(PathBuf::from("/h/daemon.sock")),
             config: Ok((None, Vec::new())),
-            agents: vec![("mine".to_owned(), "mine".to_owned(), true)],
+            agents: vec![agent()],
             disk_free_bytes: Some(1 << 40),
         }
     }
@@ -255,8 +294,34 @@ mod tests {
         check(&Findings { home, ..healthy() }, "home", CheckState::Failed);
         let config = Ok((None, vec!["capacity".to_owned()]));
         check(&Findings { config, ..healthy() }, "config", CheckState::Warning);
-        let agents = vec![("mine".to_owned(), "mine".to_owned(), false)];
-        check(&Findings { agents, ..healthy() }, "agent mine", CheckState::Warning);
+    }
+
+    #[test]
+    fn an_agent_is_told_what_it_lacks() {
+        let check = |agent: Seen, expect| {
+            let findings = Findings { agents: vec![agent], ..healthy() };
+            check(&findings, "agent mine", expect);
+        };
+        check(Seen { path: None, ..agent() }, CheckState::Warning);
+        let install = Some("npm install -g mine@1.2.3");
+        check(Seen { path: None, install, ..agent() }, CheckState::Ok);
+        check(Seen { path: None, install, is_asked_for: true, ..agent() }, CheckState::Warning);
+        let version =
+            |version: Result<&str, &str>| Some(version.map(str::to_owned).map_err(str::to_owned));
+        let tested = Seen { version: version(Ok("1.2.3")), is_tested: Some(true), ..agent() };
+        check(tested, CheckState::Ok);
+        let newer = Seen { version: version(Ok("1.3.0")), is_tested: Some(false), ..agent() };
+        check(newer, CheckState::Warning);
+        check(Seen { version: version(Err("it hangs")), ..agent() }, CheckState::Warning);
+    }
+
+    #[test]
+    fn each_thing_that_an_agent_lacks_is_a_line() {
+        let need = |message: &str| Need { message: message.to_owned(), hint: "do it".to_owned() };
+        let lacking = Seen { needs: vec![need("no login"), need("no trust")], ..agent() };
+        let checks = of_agent(&lacking);
+        let states: Vec<_> = checks.iter().map(|check| check.state).collect();
+        assert_eq!(states, [CheckState::Ok, CheckState::Warning, CheckState::Warning]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Failures of requests: one shape, and the one table from what an error asks of its reader to how
 //! it is sent.
 
+use ao_adapters::agents::inventory::INVENTORY;
 use ao_api::error::{self as code, ErrorBody, ErrorEnvelope, ErrorKind as WireKind};
 use ao_core::ids::InvalidId;
-use ao_core::ports::{ErrorKind, RuntimeError, StoreError, WorkspaceError};
+use ao_core::ports::{AgentError, ErrorKind, RuntimeError, StoreError, WorkspaceError};
 use ao_engine::{ObserveError, SendError, SessionError, SpawnError};
 use axum::Json;
 use axum::http::StatusCode;
@@ -213,10 +214,24 @@ impl From<SpawnError> for Fault {
             SpawnError::Runtime(error) => error.into(),
             SpawnError::Store(error) => error.into(),
             SpawnError::Agent(_) | SpawnError::Launches(_) => {
-                Self::new(error.code(), error.kind(), error.to_string())
+                let fault = Self::new(error.code(), error.kind(), error.to_string());
+                match how_to_install(&error) {
+                    Some(hint) => fault.with_hint(hint),
+                    None => fault,
+                }
             }
         }
     }
+}
+
+/// How the program of an agent gets onto the machine, where that is known.
+fn how_to_install(error: &SpawnError) -> Option<String> {
+    let SpawnError::Agent(AgentError::Missing { program }) = error else { return None };
+    let entry = INVENTORY.iter().find(|entry| entry.program == program)?;
+    Some(format!(
+        "`{}` installs it; it has to be on the PATH of the shell that runs `ao spawn`",
+        entry.install
+    ))
 }
 
 impl From<SendError> for Fault {
@@ -263,6 +278,18 @@ mod tests {
         check(&Fault::new("EXISTS", ErrorKind::Conflict, "x"), "409 EXISTS");
         check(&Fault::starting(), "503 STARTING");
         check(&Fault::bug("x"), "500 BUG");
+    }
+
+    #[test]
+    fn a_missing_agent_that_we_know_says_how_it_is_installed() {
+        let missing = |program: &str| {
+            let error = AgentError::Missing { program: program.to_owned() };
+            Fault::from(SpawnError::Agent(error)).into_body()
+        };
+        let claude = missing("claude");
+        assert_eq!((claude.code.as_str(), claude.kind), ("AGENT_MISSING", WireKind::Failed));
+        assert!(claude.hint.unwrap().contains("npm install -g @anthropic-ai/claude-code@"));
+        assert!(missing("mine").hint.unwrap().starts_with("install it, or put it on the PATH"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A handler reads what was asked, calls one thing and puts the answer on the wire. It decides
 //! nothing about sessions.
 
+mod agents;
 mod config;
 mod doctor;
 mod events;
@@ -39,7 +40,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(at::STATUS, get(status::status))
         .route(at::SHUTDOWN, post(status::shutdown))
-        .route(at::DOCTOR, get(doctor::report))
+        .route(at::AGENTS, get(agents::of_daemon).post(agents::of_caller))
+        .route(at::DOCTOR, get(doctor::of_daemon).post(doctor::of_caller))
         .route(at::DOCTOR_FIX, post(doctor::fix))
         .route(at::CONFIG, get(config::show))
         .route(at::CONFIG_CHECK, get(config::check))

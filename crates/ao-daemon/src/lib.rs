@@ -2,6 +2,7 @@
 //! that names concrete adapters.
 
 mod agent_env;
+mod agents;
 mod app;
 pub mod config;
 mod daemon;

@@ -9,6 +9,7 @@ use ao_api::error::{ErrorBody, ErrorKind};
 use ao_api::home::Layout;
 use serde_json::Value;
 
+use crate::agents::{self, Place};
 use crate::config::{self, Config, ConfigError};
 use crate::doctor;
 use crate::fault::Fault;
@@ -74,7 +75,8 @@ pub fn doctor(layout: &Layout, env: &BTreeMap<String, String>) -> Result<DoctorR
         .build()
         .map_err(|error| Fault::bug(error.to_string()).into_body())?;
     let config = Config::load(&config_files(layout), env);
-    Ok(runtime.block_on(doctor::examine(layout, &config)))
+    let place = Place { env: agents::own_env(), repositories: Vec::new() };
+    Ok(runtime.block_on(doctor::examine(layout, &config, &place)))
 }
 
 /// Makes the directories of a home and takes away what others may do with them.

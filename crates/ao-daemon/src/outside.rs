@@ -160,7 +160,7 @@ fn tmux(layout: &Layout, config: &Config, marker: HomeId) -> TmuxConfig {
 
 /// The agents that are known by themselves, and those of the configuration, which may take the
 /// place of one of them.
-fn agents(config: &Config) -> Result<BTreeMap<AgentName, Arc<dyn Agent>>, InvalidId> {
+pub(crate) fn agents(config: &Config) -> Result<BTreeMap<AgentName, Arc<dyn Agent>>, InvalidId> {
     let mut agents: BTreeMap<AgentName, Arc<dyn Agent>> = BTreeMap::new();
     let command = CommandAgent::command(false)?;
     agents.insert(AgentName::parse(COMMAND_AGENT)?, Arc::new(command));

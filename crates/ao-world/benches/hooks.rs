@@ -35,7 +35,8 @@ fn main() {
     let home = Home::new();
     println!("| what | median | p99 | longest |");
     println!("|---|---|---|---|");
-    let nothing = || Run { program: PathBuf::from("/bin/true"), args: Vec::new(), input: Vec::new() };
+    let nothing =
+        || Run { program: PathBuf::from("/bin/true"), args: Vec::new(), input: Vec::new() };
     let version = || Run { program: ao(), args: words("--version"), input: Vec::new() };
     home.row("a program that does nothing", |_| nothing());
     home.row("`ao --version`", |_| version());
@@ -106,7 +107,8 @@ impl Home {
         let agent = home.path("bin/claude");
         fs::write(&agent, AGENT).unwrap();
         fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
-        for args in ["init --quiet --initial-branch main", "commit --quiet --allow-empty -m start"] {
+        for args in ["init --quiet --initial-branch main", "commit --quiet --allow-empty -m start"]
+        {
             let mut git = home.command(Path::new("git"));
             git.args(["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]);
             assert!(git.args(args.split(' ')).current_dir(&repo).status().unwrap().success());
@@ -114,7 +116,8 @@ impl Home {
         home.ao("start");
         home.ao(&format!("project add {} --id app", repo.display()));
         let id = home.ao("spawn --project app --agent claude-code");
-        home.session = serde_json::from_str(&home.ao(&format!("show {} --json", id.trim()))).unwrap();
+        home.session =
+            serde_json::from_str(&home.ao(&format!("show {} --json", id.trim()))).unwrap();
         home
     }
 

@@ -4,6 +4,7 @@ use ao_api::ErrorKind;
 use ao_api::doctor::{CheckState, DoctorReport};
 use clap::Args;
 
+use super::agents;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit;
@@ -22,8 +23,12 @@ pub(crate) async fn run(
     context: &Context<'_>,
     ui: &mut Ui,
 ) -> Result<u8, CliError> {
-    let asked =
-        if args.fix { context.client.doctor_fix().await } else { context.client.doctor().await };
+    let caller = agents::caller(context);
+    let asked = if args.fix {
+        context.client.doctor_fix(&caller).await
+    } else {
+        context.client.doctor(&caller).await
+    };
     let report = match asked {
         Ok(report) => report,
         Err(error) if error.body().kind == ErrorKind::Unreachable => {

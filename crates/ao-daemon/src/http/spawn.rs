@@ -43,7 +43,7 @@ pub(crate) async fn spawn(
 fn planned(app: &App, project: Project, asked: Asked) -> Result<SpawnRequest, Fault> {
     let table = app.config.project(&project.id);
     let env = environment(&project, &table, asked.caller_env, asked.env)?;
-    let agent = agent(asked.agent.as_deref(), &asked.command, &table)?;
+    let agent = known(app, agent(asked.agent.as_deref(), &asked.command, &table)?)?;
     let rules = rules(&project, &table)?;
     Ok(SpawnRequest {
         agent,
@@ -80,6 +80,17 @@ fn agent(
              restart the daemon",
         )),
     }
+}
+
+/// The agent, when there is one of this name.
+fn known(app: &App, name: AgentName) -> Result<AgentName, Fault> {
+    let agents = &app.ports.agents;
+    if agents.contains_key(&name) {
+        return Ok(name);
+    }
+    let names: Vec<String> = agents.keys().map(|name| format!("`{name}`")).collect();
+    let message = format!("there is no agent `{name}`, only {}", names.join(", "));
+    Err(Fault::new("AGENT_UNKNOWN", ErrorKind::NotFound, message))
 }
 
 fn environment(
