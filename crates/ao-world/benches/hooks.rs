@@ -42,18 +42,18 @@ fn main() {
     home.row("`ao --version`", |_| version());
     home.row("`ao hook`, the event changes the session", |n| {
         let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
-        home.hook(event, &payload(event, 0))
+        hook(event, &payload(event, 0))
     });
     home.row("`ao hook`, the event says nothing new", |_| {
-        home.hook("PreToolUse", &payload("PreToolUse", 0))
+        hook("PreToolUse", &payload("PreToolUse", 0))
     });
     home.row("`ao hook`, payload of 1 MiB", |n| {
         let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
-        home.hook(event, &payload(event, 1 << 20))
+        hook(event, &payload(event, 1 << 20))
     });
     home.ao("stop");
     home.row("`ao hook`, no daemon: into the spool", |_| {
-        home.hook("PreToolUse", &payload("PreToolUse", 0))
+        hook("PreToolUse", &payload("PreToolUse", 0))
     });
     home.ao("start");
 }
@@ -88,6 +88,14 @@ struct Run {
     program: PathBuf,
     args: Vec<String>,
     input: Vec<u8>,
+}
+
+fn hook(event: &str, payload: &Value) -> Run {
+    Run {
+        program: ao(),
+        args: words(&format!("hook claude-code {event}")),
+        input: payload.to_string().into_bytes(),
+    }
 }
 
 /// A home with a daemon and one session.
@@ -143,14 +151,6 @@ impl Home {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn hook(&self, event: &str, payload: &Value) -> Run {
-        Run {
-            program: ao(),
-            args: words(&format!("hook claude-code {event}")),
-            input: payload.to_string().into_bytes(),
-        }
-    }
-
     /// Measures, and prints a line.
     fn row(&self, what: &str, run: impl Fn(usize) -> Run) {
         for n in 0..WARM_UP {
@@ -160,7 +160,7 @@ impl Home {
         times.sort_unstable();
         let at = |percent: usize| {
             let place = (times.len() * percent).div_ceil(100).max(1) - 1;
-            times.get(place).unwrap().as_secs_f64() * 1000.0
+            times[place].as_secs_f64() * 1000.0
         };
         println!("| {what} | {:.2} ms | {:.2} ms | {:.2} ms |", at(50), at(99), at(100));
     }
