@@ -15,13 +15,15 @@ const CLOSING: &str = "</pasted_content id=\"";
 
 /// A message as it has to be typed to be a prompt.
 ///
-/// A `!` in front would have it run as a command of the shell, a backslash at the end would make
-/// Enter a line break, and for characters that nobody sees Claude asks for a second Enter. What
-/// begins with a slash stays: whoever sends `/compact` means it.
+/// A `!` in front would have it run as a command of the shell; a backslash at the end would make
+/// Enter a line break; a last word such as `:cat` or `@file` opens a list that takes the Enter; and
+/// for characters that nobody sees Claude asks for a second one. What begins with a slash stays:
+/// whoever sends `/compact` means it. Claude cuts the blanks at the end off again.
 pub(super) fn typed(text: &str) -> Cow<'_, str> {
     let is_shell = text.trim_start().starts_with('!');
-    let is_continued = text.trim_end().ends_with('\\');
-    if !is_shell && !is_continued && !text.contains(is_invisible) {
+    let last_word = text.split_whitespace().next_back().unwrap_or_default();
+    let takes_enter = last_word.starts_with([':', '@']) || last_word.ends_with('\\');
+    if !is_shell && !takes_enter && !text.contains(is_invisible) {
         return Cow::Borrowed(text);
     }
     let mut typed = String::with_capacity(text.len().saturating_add(2));
@@ -29,7 +31,7 @@ pub(super) fn typed(text: &str) -> Cow<'_, str> {
         typed.push(' ');
     }
     typed.extend(text.chars().filter(|&char| !is_invisible(char)));
-    if is_continued {
+    if takes_enter {
         typed.push(' ');
     }
     Cow::Owned(typed)
@@ -62,6 +64,8 @@ mod tests {
         assert_eq!(typed("!ls"), " !ls");
         assert_eq!(typed("\n !ls"), " \n !ls");
         assert_eq!(typed("a\\"), "a\\ ");
+        assert_eq!(typed("look :cat"), "look :cat ");
+        assert_eq!(typed("look at @src"), "look at @src ");
         assert_eq!(typed("a\u{202e}b\u{feff}"), "ab");
     }
 
