@@ -172,12 +172,18 @@ impl Cmd {
         }
     }
 
-    /// Starts it and talks with it line by line. Dropping the conversation ends the program.
+    /// Starts it and hears what it says, line by line. Dropping the conversation ends the
+    /// program and what it started.
     pub fn converse(self) -> Result<Conversation, CmdError> {
         let started = self.command().stderr(Stdio::null()).spawn().and_then(|mut child| {
             let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
             let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-            Ok(Conversation { _child: child, stdin, lines: BufReader::new(stdout).lines() })
+            Ok(Conversation {
+                _group: Group::of(&child),
+                _child: child,
+                _stdin: stdin,
+                lines: BufReader::new(stdout).lines(),
+            })
         });
         started.map_err(|source| self.failed(source))
     }
@@ -257,6 +263,7 @@ impl Cmd {
 /// The process group of a program; what is left of it is ended when the program is given up.
 ///
 /// Its number is good only while the program was not waited for: afterwards it may be another's.
+#[derive(Debug)]
 struct Group {
     pid: Option<Pid>,
 }
@@ -278,20 +285,19 @@ impl Drop for Group {
     }
 }
 
-/// A program that runs and is talked with. Dropping it ends the program.
+/// A program that runs and is listened to. Dropping it ends the program and its process group.
+///
+/// Its standard input stays open and empty, so that it can tell when we end without a word.
 #[derive(Debug)]
 pub struct Conversation {
+    /// The program is not waited for while this is here.
+    _group: Group,
     _child: Child,
-    stdin: ChildStdin,
+    _stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Conversation {
-    /// Tells it a line.
-    pub async fn say(&mut self, line: &str) -> io::Result<()> {
-        self.stdin.write_all(format!("{line}\n").as_bytes()).await
-    }
-
     /// The next line that it says; `None` after the last. A cancelled wait loses nothing.
     pub async fn next_line(&mut self) -> io::Result<Option<String>> {
         self.lines.next_line().await
@@ -314,6 +320,21 @@ async fn read_bounded(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The signal is sent; the kernel ends the process in its own time.
+    async fn until_ended(pid: &str) {
+        let is_alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|it| !it.contains(") Z "))
+        };
+        for _ in 0..1000 {
+            if !is_alive() {
+                return;
+            }
+            Cmd::new("true").run().await.unwrap();
+        }
+        panic!("the child of a program that was given up is still alive");
+    }
 
     #[tokio::test]
     async fn feeds_and_reads_more_than_a_pipe_holds() {
@@ -338,12 +359,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_conversation_goes_line_by_line() {
-        let mut cat = Cmd::new("cat").converse().unwrap();
-        cat.say("first").await.unwrap();
-        assert_eq!(cat.next_line().await.unwrap().as_deref(), Some("first"));
-        cat.say("second").await.unwrap();
-        assert_eq!(cat.next_line().await.unwrap().as_deref(), Some("second"));
+    async fn a_conversation_is_heard_line_by_line() {
+        let script = "echo first; echo second; exec cat";
+        let mut talker = Cmd::new("sh").args(["-c", script]).converse().unwrap();
+        assert_eq!(talker.next_line().await.unwrap().as_deref(), Some("first"));
+        assert_eq!(talker.next_line().await.unwrap().as_deref(), Some("second"));
     }
 
     #[tokio::test]
@@ -365,19 +385,16 @@ mod tests {
         let args: [&OsStr; 4] = ["-c".as_ref(), script.as_ref(), "sh".as_ref(), file.as_ref()];
         let timeout = Duration::from_millis(500);
         Cmd::new("sh").args(args).timeout(timeout).run().await.unwrap_err();
-        let pid = std::fs::read_to_string(&file).unwrap();
-        let is_alive = || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-            stat.is_ok_and(|it| !it.contains(") Z "))
-        };
-        // The signal is sent; the kernel ends the process in its own time.
-        for _ in 0..1000 {
-            if !is_alive() {
-                return;
-            }
-            Cmd::new("true").run().await.unwrap();
-        }
-        panic!("the child of a program that was given up is still alive");
+        until_ended(std::fs::read_to_string(&file).unwrap().trim()).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_conversation_started_is_ended_with_it() {
+        let script = "sleep 600 & echo $!; wait";
+        let mut talker = Cmd::new("sh").args(["-c", script]).converse().unwrap();
+        let pid = talker.next_line().await.unwrap().unwrap();
+        drop(talker);
+        until_ended(&pid).await;
     }
 
     #[tokio::test]

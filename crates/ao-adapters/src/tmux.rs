@@ -9,6 +9,7 @@
 mod ask;
 mod gate;
 mod keys;
+mod listen;
 mod panes;
 mod runtime;
 mod server;

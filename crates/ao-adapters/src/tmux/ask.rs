@@ -34,12 +34,6 @@ impl Line {
         self.args.extend(next.args);
         self
     }
-
-    /// The sequence as one line of control mode.
-    pub(super) fn quoted(&self) -> String {
-        let quote = |arg: &String| format!("'{}'", arg.replace('\'', r"'\''"));
-        self.args.iter().map(quote).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// tmux takes a `;` at the end of an argument for the end of the command.
@@ -111,11 +105,6 @@ impl TmuxRuntime {
         answer(self.client(socket).args(line.args).stdin(input).run().await)
     }
 
-    /// A conversation in control mode.
-    pub(super) fn control_mode(&self, socket: &Path, line: Line) -> Cmd {
-        self.client(socket).arg("-C").args(line.args)
-    }
-
     /// The question that starts a server: nothing of ours but the home is in its environment,
     /// which it hands to every session later on.
     pub(super) async fn ask_starting(
@@ -173,11 +162,5 @@ mod tests {
     fn an_argument_cannot_end_its_command() {
         let line = Line::new("new-session").args(["echo;", ";", "a;b"]).then(Line::new("kill"));
         assert_eq!(line.args, ["new-session", r"echo\;", r"\;", "a;b", ";", "kill"]);
-    }
-
-    #[test]
-    fn control_mode_takes_the_arguments_as_they_are() {
-        let line = Line::new("refresh-client").args(["-B", "a'b #{x}"]);
-        assert_eq!(line.quoted(), r"'refresh-client' '-B' 'a'\''b #{x}'");
     }
 }

@@ -7,9 +7,6 @@ use ao_core::record::Exit;
 use ao_core::session::ProcessIdentity;
 use ao_core::time::BootId;
 
-/// The session that keeps a server watchable while it holds no runtime.
-pub(super) const KEEPER: &str = "ao-keeper";
-
 /// The first line: who answers, a letter for each of its sessions, whose it is.
 pub(super) const SERVER_FORMAT: &str = "#{pid}:#{S:s}:#{@ao_home}";
 
@@ -119,10 +116,9 @@ pub(super) fn parse_server(line: &str) -> Option<Server> {
     })
 }
 
-/// Reads the table, without the keeper. `None` when a line is malformed.
+/// Reads the table. `None` when a line is malformed.
 pub(super) fn parse_panes<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Pane>> {
-    let panes: Vec<Pane> = lines.map(Pane::parse).collect::<Option<_>>()?;
-    Some(panes.into_iter().filter(|pane| pane.session != KEEPER).collect())
+    lines.map(Pane::parse).collect()
 }
 
 #[cfg(test)]
@@ -163,12 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn the_keeper_is_not_shown_and_half_a_line_is_no_answer() {
-        let lines = ["%0:6:0:::::$0:ao-keeper", "%1:7:0:::::$1:a"];
-        let names: Vec<String> =
-            parse_panes(lines.into_iter()).unwrap().into_iter().map(|pane| pane.session).collect();
-        assert_eq!(names, ["a"]);
-        assert_eq!(parse_panes(["%0:6"].into_iter()), None);
+    fn half_a_line_is_no_answer() {
+        let n_panes = |lines: &[&str]| parse_panes(lines.iter().copied()).map(|panes| panes.len());
+        assert_eq!(n_panes(&["%0:6:0:::::$0:a", "%1:7:0:::::$1:b"]), Some(2));
+        assert_eq!(n_panes(&["%0:6:0:::::$0:a", "%1:7"]), None);
     }
 
     #[test]

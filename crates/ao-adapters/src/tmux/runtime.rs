@@ -158,7 +158,6 @@ impl TmuxRuntime {
             Finding::Unreachable(message) => return Err(RuntimeError::Unavailable { message }),
         };
         let Some(pane) = pane_of(&panes, runtime) else { return Ok(Ensured::AlreadyThere) };
-        let _turn = self.turn(&runtime.server.socket).await;
         // By its id: another session may have the name by now, none will ever have the id.
         let kill = Line::new("kill-session").args(["-t", &pane.session_id]);
         match self.ask(&runtime.server.socket, kill).await {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::TmuxRuntime;
 use super::ask::{Line, Unanswered};
-use super::panes::{KEEPER, PANE_FORMAT, Pane, SERVER_FORMAT, Server, parse_panes, parse_server};
+use super::panes::{PANE_FORMAT, Pane, SERVER_FORMAT, Server, parse_panes, parse_server};
 use super::socket::is_socket;
 use crate::processes::TMUX_SERVER;
 
@@ -170,26 +170,18 @@ impl TmuxRuntime {
             Ok(None) => {}
             found => return Ok(found),
         }
-        let start = Line::new("start-server").then(self.options()).then(keeper());
+        let start = Line::new("start-server").then(self.options());
         self.ask_starting(socket, start).await?;
         if let Some(user_config) = &self.config.user_config {
-            let path = user_config.to_string_lossy();
-            if let Err(error) = self.ask(socket, Line::new("source-file").arg(path)).await {
+            // Ours again in the same sequence: nothing of theirs may end a server that is empty.
+            let configure = source(user_config).then(self.options());
+            if let Err(error) = self.ask(socket, configure).await {
                 let because = error.message();
                 tracing::warn!(because, "tmux configuration of the user has an error.");
+                self.ask(socket, self.options()).await?;
             }
-            self.ask(socket, self.options()).await?;
         }
         self.find_marked(socket).await
-    }
-
-    /// Starts the keeper again when somebody ended it.
-    pub(super) async fn ensure_keeper(&self, socket: &Path) -> Result<(), Unanswered> {
-        let is_there = Line::new("has-session").args(["-t", &format!("={KEEPER}")]);
-        if self.ask(socket, is_there).await.is_ok() {
-            return Ok(());
-        }
-        self.ask(socket, keeper()).await.map(drop)
     }
 
     /// Everything that makes a server ours. The marker comes first, so that a server which
@@ -201,7 +193,9 @@ impl TmuxRuntime {
         let home = set("-s", "@ao_home", self.config.home.as_str());
         let history = self.config.history_limit.to_string();
         let rest = [
+            // It holds nothing at first, and between its sessions.
             set("-s", "exit-empty", "off"),
+            set("-s", "exit-unattached", "off"),
             set("-s", "escape-time", "10"),
             set("-s", "focus-events", "on"),
             set("-qs", "extended-keys", "on"),
@@ -258,6 +252,8 @@ impl TmuxRuntime {
                 && panes.is_empty()
             {
                 self.ask(&socket, Line::new("kill-server")).await?;
+                // Its listener has nothing to hear any more.
+                self.lock().watches.remove(&socket);
                 self.remove_socket(&server).await;
                 ended.push(socket);
             }
@@ -281,10 +277,11 @@ impl TmuxRuntime {
     }
 }
 
-fn keeper() -> Line {
-    // It reads what nobody types, and so waits without a timer.
-    Line::new("new-session")
-        .args(["-d", "-s", KEEPER, "-x", WIDTH, "-y", HEIGHT, "--", "sh", "-c", "exec cat"])
+/// Executes a file of the user's. An error in it ends the file and not what follows it, because a
+/// command inside of another is a sequence of its own.
+fn source(path: &Path) -> Line {
+    let path = path.to_string_lossy().replace('\'', r"'\''");
+    Line::new("if-shell").args(["-F", "1", &format!("source-file '{path}'")])
 }
 
 fn read_table(answer: Result<String, Unanswered>) -> Result<(Server, Vec<Pane>), Unanswered> {

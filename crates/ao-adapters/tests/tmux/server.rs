@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ao_adapters::launches::FileLaunches;
-use ao_adapters::tmux::TmuxConfig;
+use ao_adapters::tmux::{TmuxConfig, TmuxRuntime};
 use ao_core::fact::{RuntimeProbe, ServerProbe};
 use ao_core::ports::{
     CreateRuntime, Ensured, LaunchFile, LaunchProof, Launches as _, Runtime as _, RuntimeError,
@@ -17,6 +17,23 @@ use ao_testkit::contract::wait_until;
 use super::{Harness, config, with_config, with_harness};
 
 const WAITS: &[&str] = &["tail", "-f", "/dev/null"];
+
+/// Waits for the next event, for as long as no test should have to.
+async fn watch(tmux: &TmuxRuntime, handle: &RuntimeHandle) -> ServerEvent {
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, tmux.watch(&handle.server)).await.unwrap()
+}
+
+/// The processes that listen to a server: shells and the clients that wait for them.
+fn listeners(socket: &Path) -> Vec<String> {
+    let socket = socket.to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands =
+        processes.filter_map(|it| std::fs::read_to_string(it.path().join("cmdline")).ok());
+    let is_listener =
+        |command: &String| command.contains(socket) && command.contains("wait-for ao-changed");
+    commands.filter(is_listener).collect()
+}
 
 async fn probe(harness: &Harness, handle: &RuntimeHandle) -> (ServerProbe, RuntimeProbe) {
     let look = harness.tmux.is_alive(handle).await;
@@ -193,19 +210,17 @@ fn a_missing_socket_of_a_dead_server_is_no_obstacle() {
 }
 
 #[test]
-fn a_keeper_killed_by_hand_costs_nothing() {
+fn a_server_without_a_session_is_still_watched() {
     with_harness(&async |harness: &Harness| {
         let handle = harness.create("app-1", WAITS).await;
         let tmux = &harness.tmux;
-        assert_eq!(tmux.watch(&handle.server).await, ServerEvent::Changed);
-        for session in ["=ao-keeper", "=app-1"] {
-            let kill = ["kill-session", "-t", session];
-            assert!(harness.by_hand(&handle.server.socket, &kill).await.status.success());
-        }
+        assert_eq!(watch(&harness.tmux, &handle).await, ServerEvent::Changed);
+        harness.kill_session(&handle).await;
         assert_eq!(probe(harness, &handle).await, (ServerProbe::Living, RuntimeProbe::Missing));
-        while tmux.watch(&handle.server).await != ServerEvent::Lost {}
-        assert_eq!(tmux.watch(&handle.server).await, ServerEvent::Changed, "it is watched again");
-        assert_eq!(harness.create("app-2", WAITS).await.server, handle.server);
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+        let (event, next) =
+            futures_util::join!(watch(tmux, &handle), harness.create("app-2", WAITS));
+        assert_eq!((event, next.server), (ServerEvent::Changed, handle.server));
     });
 }
 
@@ -214,28 +229,136 @@ fn a_watch_tells_of_a_process_that_ended_in_a_kept_pane() {
     with_harness(&async |harness: &Harness| {
         let handle = harness.create("app-1", WAITS).await;
         let tmux = &harness.tmux;
-        assert_eq!(tmux.watch(&handle.server).await, ServerEvent::Changed);
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
         harness.kill_process(&handle.process);
-        while tmux.is_alive(&handle).await.runtime != RuntimeProbe::Dead {
-            assert_eq!(tmux.watch(&handle.server).await, ServerEvent::Changed);
+        // tmux may miss the signal, and then notices when it is looked at.
+        wait_until(&harness.clock, "tmux has noticed", async || {
+            tmux.is_alive(&handle).await.exit == Some(Exit::Signal(9))
+        })
+        .await;
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+    });
+}
+
+#[test]
+fn every_change_of_a_pane_or_a_session_is_told() {
+    with_harness(&async |harness: &Harness| {
+        let handle = harness.create("app-1", WAITS).await;
+        let tmux = &harness.tmux;
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+        let by_hand: [&[&str]; 7] = [
+            &["split-window", "-d", "-t", "=app-1:", "tail -f /dev/null"],
+            &["kill-pane", "-t", "=app-1:.1"],
+            &["new-window", "-d", "-t", "=app-1:", "tail -f /dev/null"],
+            &["kill-window", "-t", "=app-1:1"],
+            &["new-session", "-d", "-s", "other", "tail -f /dev/null"],
+            &["rename-session", "-t", "=other", "another"],
+            &["kill-session", "-t", "=another"],
+        ];
+        for args in by_hand {
+            let socket = &handle.server.socket;
+            let n_before = harness.says(socket, "#{@ao_changes}").await;
+            let done = harness.by_hand(socket, args).await;
+            assert!(done.status.success(), "{args:?}: {}", done.stderr_text());
+            assert_ne!(harness.says(socket, "#{@ao_changes}").await, n_before, "{args:?}");
+            assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed, "{args:?}");
+        }
+    });
+}
+#[test]
+fn a_listener_ends_with_its_runtime_and_with_its_server() {
+    with_harness(&async |harness: &Harness| {
+        let handle = harness.create("app-1", WAITS).await;
+        let socket = &handle.server.socket;
+        let nobody = async |what: &str| {
+            wait_until(&harness.clock, what, async || listeners(socket).is_empty()).await;
+        };
+        let config = config(harness.dir.path(), "home");
+        for _ in 0..3 {
+            let watching = TmuxRuntime::new(config.clone(), harness.processes.clone());
+            assert_eq!(watch(&watching, &handle).await, ServerEvent::Changed);
+            assert!(!listeners(socket).is_empty());
+            drop(watching);
+            nobody("the runtime's listener has ended").await;
+        }
+        assert_eq!(watch(&harness.tmux, &handle).await, ServerEvent::Changed);
+        harness.kill_server(&handle.server);
+        while watch(&harness.tmux, &handle).await != ServerEvent::Gone {}
+        nobody("the server's listener has ended").await;
+    });
+}
+
+#[test]
+fn two_that_listen_take_no_change_from_each_other() {
+    with_harness(&async |harness: &Harness| {
+        let handle = harness.create("app-1", WAITS).await;
+        let named = ["rename-session", "-t", "=app-1", "s0"];
+        assert!(harness.by_hand(&handle.server.socket, &named).await.status.success());
+        let config = config(harness.dir.path(), "home");
+        let second = TmuxRuntime::new(config, harness.processes.clone());
+        let both = [&harness.tmux, &second];
+        for tmux in both {
+            assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+        }
+        let rename = |from: &str, to: &str| {
+            ["rename-session", "-t", &format!("={from}"), to].map(str::to_owned)
+        };
+        for n in 0..10 {
+            // In every second round two changes come in one stroke: a channel forgets such signals.
+            let (a, b, c) = (format!("s{n}"), format!("s{n}-b"), format!("s{}", n + 1));
+            let once = rename(&a, &c).to_vec();
+            let twice = [rename(&a, &b).to_vec(), vec![";".to_owned()], rename(&b, &c).to_vec()];
+            let args = if n % 2 == 0 { once } else { twice.concat() };
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            assert!(harness.by_hand(&handle.server.socket, &args).await.status.success());
+            for tmux in both {
+                assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed, "round {n}");
+            }
         }
     });
 }
 
 #[test]
-fn the_client_that_watches_ends_with_the_runtime() {
-    with_config(|dir| config(dir, "another"), &async |harness: &Harness| {
+fn a_lost_listener_is_replaced() {
+    with_harness(&async |harness: &Harness| {
         let handle = harness.create("app-1", WAITS).await;
-        let config = config(harness.dir.path(), "another");
-        let watching = ao_adapters::tmux::TmuxRuntime::new(config, harness.processes.clone());
-        assert_eq!(watching.watch(&handle.server).await, ServerEvent::Changed);
-        let list = ["list-clients", "-F", "#{client_control_mode}"];
-        let attached = async || {
-            harness.by_hand(&handle.server.socket, &list).await.stdout_text().lines().count()
+        let tmux = &harness.tmux;
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+        // Its next question finds nobody.
+        let away = handle.server.socket.with_extension("away");
+        std::fs::rename(&handle.server.socket, &away).unwrap();
+        assert!(
+            harness.by_hand(&away, &["rename-session", "-t", "=app-1", "x"]).await.status.success()
+        );
+        while watch(tmux, &handle).await != ServerEvent::Lost {}
+        std::fs::rename(&away, &handle.server.socket).unwrap();
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed, "it is watched again");
+        harness.kill_session(&RuntimeHandle { session: "x".to_owned(), ..handle.clone() }).await;
+        assert_eq!(watch(tmux, &handle).await, ServerEvent::Changed);
+    });
+}
+
+#[test]
+fn a_server_survives_that_listening_begins_while_sessions_come_and_go() {
+    with_harness(&async |harness: &Harness| {
+        let handle = harness.create("app-0", WAITS).await;
+        let config = config(harness.dir.path(), "home");
+        let listen = async {
+            for _ in 0..20 {
+                let watching = TmuxRuntime::new(config.clone(), harness.processes.clone());
+                assert_eq!(watch(&watching, &handle).await, ServerEvent::Changed);
+            }
         };
-        assert_eq!(attached().await, 1);
-        drop(watching);
-        wait_until(&harness.clock, "nobody is attached", async || attached().await == 0).await;
+        let come_and_go = async |worker: u32| {
+            for n in 1..=10 {
+                let victim = harness.create(&format!("app-{}", worker * 100 + n), WAITS).await;
+                assert_eq!(victim.server, handle.server);
+                assert_eq!(harness.tmux.destroy(&victim).await, Ok(Ensured::Done));
+            }
+        };
+        let workers = futures_util::future::join_all((1..=4).map(come_and_go));
+        futures_util::join!(listen, workers);
+        assert_eq!(probe(harness, &handle).await, (ServerProbe::Living, RuntimeProbe::Alive));
     });
 }
 
@@ -321,29 +444,39 @@ fn a_missing_tmux_is_named() {
 fn the_users_configuration_is_read_and_cannot_take_a_server_from_us() {
     let with_user = |dir: &Path| {
         let path = dir.join("tmux.conf");
-        let text = "set -g exit-empty on\nset -g remain-on-exit off\nset -g status-left x\n";
+        let text = "set -g exit-empty on\nset -g exit-unattached on\nset -g remain-on-exit off\nset -g status-left x\n";
         std::fs::write(&path, text).unwrap();
         let prefix = Some("C-a".to_owned());
         TmuxConfig { user_config: Some(path), prefix, ..config(dir, "home") }
     };
     with_config(with_user, &async |harness: &Harness| {
         let socket = harness.create("app-1", WAITS).await.server.socket;
-        let options = "#{status-left} #{prefix} #{remain-on-exit} #{exit-empty} #{@ao_home}";
-        assert_eq!(harness.says(&socket, options).await, "x C-a on 0 home");
+        let options = "#{status-left} #{prefix} #{remain-on-exit} #{exit-empty}#{exit-unattached} #{@ao_home}";
+        assert_eq!(harness.says(&socket, options).await, "x C-a on 00 home");
     });
 }
 
 #[test]
 fn a_configuration_with_an_error_keeps_nobody_from_working() {
-    let with_error = |dir: &Path| {
-        let path = dir.join("tmux.conf");
-        std::fs::write(&path, "no-such-command\n").unwrap();
-        TmuxConfig { user_config: Some(path), ..config(dir, "home") }
-    };
-    with_config(with_error, &async |harness: &Harness| {
-        let handle = harness.create("app-1", WAITS).await;
-        assert_eq!(probe(harness, &handle).await, (ServerProbe::Living, RuntimeProbe::Alive));
-    });
+    let texts = [
+        Some("set -g exit-empty on\nno-such-command\n"),
+        Some("set -g exit-empty on\nset -g x y\n"),
+        None,
+    ];
+    for text in texts {
+        let with_error = |dir: &Path| {
+            let path = dir.join("it's tmux.conf");
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            TmuxConfig { user_config: Some(path), ..config(dir, "home") }
+        };
+        with_config(with_error, &async |harness: &Harness| {
+            let handle = harness.create("app-1", WAITS).await;
+            assert_eq!(probe(harness, &handle).await, (ServerProbe::Living, RuntimeProbe::Alive));
+            assert_eq!(harness.says(&handle.server.socket, "#{exit-empty}").await, "0", "{text:?}");
+        });
+    }
 }
 
 #[test]

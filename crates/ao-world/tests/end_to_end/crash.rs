@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::{Signal, kill_process};
 
-use super::world::{World, is_running, wait_until};
+use super::world::{World, is_running, tmux, wait_until};
 
 #[test]
 fn stopping_and_starting_leaves_every_agent_its_process() {
@@ -44,6 +44,30 @@ fn a_killed_daemon_comes_back_to_the_truth_about_every_session() {
     world.wait_for(&victim, "errored");
     world.wait_for(&killed, "killed");
     assert_eq!(world.json(&["ls", "--all"]).as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn nothing_listens_for_a_daemon_that_is_gone_and_the_next_one_listens_again() {
+    let world = World::started();
+    let stay = "trap '' HUP; ao report active; while :; do sleep 1; done";
+    let ids = ["one", "two", "three"].map(|name| world.spawn(name, stay));
+    for id in &ids {
+        world.wait_for(id, "working");
+    }
+    wait_until("the daemon listens", || !world.listeners().is_empty());
+    let end: [&dyn Fn(); 2] = [&|| world.crash(), &|| drop(world.ok(&["stop"]))];
+    for (end, victim) in end.into_iter().zip(&ids) {
+        end();
+        wait_until("nobody listens", || world.listeners().is_empty());
+        world.ok(&["start"]);
+        wait_until("the next daemon listens", || !world.listeners().is_empty());
+        let session = world.session(victim);
+        let name = session["handle"]["session"].as_str().unwrap();
+        assert!(tmux(&session, &["kill-session", "-t", &format!("={name}")]).status.success());
+        // Its process lives on and passes are far apart: only the listener can have told.
+        world.wait_for(victim, "detecting");
+    }
+    world.wait_for(&ids[2], "working");
 }
 
 #[test]

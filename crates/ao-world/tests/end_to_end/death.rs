@@ -63,8 +63,11 @@ fn a_process_that_outlives_its_terminal_is_doubt_and_not_death() {
     let id = world.spawn("stubborn", "trap '' HUP; ao report active; while :; do sleep 1; done");
     let session = world.wait_for(&id, "working");
     let name = session["handle"]["session"].as_str().unwrap();
+    let killed_at = Timestamp::now();
     assert!(tmux(&session, &["kill-session", "-t", &format!("={name}")]).status.success());
     let session = world.wait_for(&id, "detecting");
+    // Its process tells nothing: only the server can have.
+    assert_seen_at_once(&session, killed_at);
     assert_eq!(session["lifecycle"]["session"]["reason"], "runtime_lost");
     assert!(is_running(pid_of(&session["handle"]["pid"])));
     world.ok(&["kill", &id]);

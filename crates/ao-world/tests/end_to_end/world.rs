@@ -191,6 +191,15 @@ impl World {
         paths.map(ToOwned::to_owned).collect()
     }
 
+    /// The processes that listen to tmux servers for a daemon of this home.
+    pub(crate) fn listeners(&self) -> Vec<Pid> {
+        let is_listener = |pid: &Pid| {
+            let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            command.is_ok_and(|it| String::from_utf8_lossy(&it).contains("wait-for ao-changed"))
+        };
+        self.processes().into_iter().filter(is_listener).collect()
+    }
+
     /// Every process with this home in its environment: what we started, and what that started.
     pub(crate) fn processes(&self) -> Vec<Pid> {
         let ours = format!("AO_HOME={}", self.home().display());
