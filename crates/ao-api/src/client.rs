@@ -294,6 +294,11 @@ impl Client {
         self.get(&with_id(routes::SESSION_SETUP, id)).await
     }
 
+    /// The end of its agent's own transcript.
+    pub async fn transcript(&self, id: &str, query: &OutputQuery) -> Result<Output, ClientError> {
+        self.get_with(&with_id(routes::SESSION_TRANSCRIPT, id), query).await
+    }
+
     /// What a session changed.
     pub async fn diff(&self, id: &str, query: &DiffQuery) -> Result<Diff, ClientError> {
         self.get_with(&with_id(routes::SESSION_DIFF, id), query).await

@@ -30,6 +30,7 @@
 //! | GET | `/messages/{id}/wait` | [`MessageWaitQuery`](crate::message::MessageWaitQuery) | [`MessageWaitResponse`](crate::message::MessageWaitResponse) |
 //! | GET | `/sessions/{id}/output` | [`OutputQuery`](crate::terminal::OutputQuery) | [`Output`](crate::terminal::Output) |
 //! | GET | `/sessions/{id}/setup` | | [`Output`](crate::terminal::Output) of the provisioning commands |
+//! | GET | `/sessions/{id}/transcript` | [`OutputQuery`](crate::terminal::OutputQuery) | [`Output`](crate::terminal::Output) of the agent's own transcript |
 //! | GET | `/sessions/{id}/diff` | [`DiffQuery`](crate::terminal::DiffQuery) | [`Diff`](crate::terminal::Diff) |
 //! | GET | `/sessions/{id}/attach` | [`AttachQuery`](crate::terminal::AttachQuery) | [`Attach`](crate::terminal::Attach) |
 //! | GET | `/sessions/{id}/explain` | | [`Explain`](crate::explain::Explain) |
@@ -89,6 +90,8 @@ pub const MESSAGE_WAIT: &str = "/api/v1/messages/{id}/wait";
 pub const SESSION_OUTPUT: &str = "/api/v1/sessions/{id}/output";
 /// GET: what provisioning a session printed.
 pub const SESSION_SETUP: &str = "/api/v1/sessions/{id}/setup";
+/// GET: the end of what a session's agent wrote down of its conversation.
+pub const SESSION_TRANSCRIPT: &str = "/api/v1/sessions/{id}/transcript";
 /// GET: what a session changed.
 pub const SESSION_DIFF: &str = "/api/v1/sessions/{id}/diff";
 /// GET: how a human gets into a session's terminal.

@@ -20,7 +20,7 @@ pub struct Output {
     pub session: String,
     /// Its text, lines ending in a newline.
     pub text: String,
-    /// Where it is from: `live`, `last_screen` (saved at its end) or `setup`.
+    /// Where it is from: `live`, `last_screen` (saved at its end), `setup` or `transcript`.
     pub source: String,
 }
 

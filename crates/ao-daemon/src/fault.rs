@@ -196,6 +196,7 @@ impl From<SessionError> for Fault {
             SessionError::Workspace(error) => return error.into(),
             SessionError::Store(error) => return error.into(),
             SessionError::NoTerminal { .. } => "NO_TERMINAL",
+            SessionError::NoTranscript { .. } => "NO_TRANSCRIPT",
             SessionError::NoProject { .. } => code::PROJECT_UNKNOWN,
             SessionError::NotEnded { .. } => "SESSION_LIVE",
             SessionError::Screens(_) => "SCREEN_UNREADABLE",

@@ -59,6 +59,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(at::MESSAGE_WAIT, get(wait::message))
         .route(at::SESSION_OUTPUT, get(terminal::output))
         .route(at::SESSION_SETUP, get(terminal::setup))
+        .route(at::SESSION_TRANSCRIPT, get(terminal::transcript))
         .route(at::SESSION_DIFF, get(terminal::diff))
         .route(at::SESSION_ATTACH, get(terminal::attach))
         .route(at::SESSION_EXPLAIN, get(sessions::explain))

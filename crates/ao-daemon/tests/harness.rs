@@ -105,7 +105,7 @@ impl Home {
         let shared: Arc<dyn Tasks> = Arc::new(tasks.clone());
         let agents = ["scripted", "other"].map(|name| {
             let name = AgentName::parse(name).unwrap();
-            let agent: Arc<dyn Agent> = Arc::new(ScriptedAgent::new(name.clone()));
+            let agent: Arc<dyn Agent> = Arc::new(ScriptedAgent::new(name.clone()).writing_files());
             (name, agent)
         });
         Outside {

@@ -1,13 +1,18 @@
 //! Sessions over the socket: started, found, waited for, explained, ended.
 
+use std::path::Path;
+
 use ao_api::Client;
 use ao_api::error::ErrorKind;
 use ao_api::kill::{KillRequest, WorkspaceOutcome};
 use ao_api::session::{RenameRequest, ResolveQuery, SessionsQuery, WaitOutcome, WaitQuery};
 use ao_api::signal::ReportState;
 use ao_api::spawn::SpawnRequest;
+use ao_api::terminal::OutputQuery;
+use ao_core::ports::Clock as _;
+use ao_testkit::scripted_agent::ScriptedAgent;
 
-use crate::harness::{Home, add_app, report, spawn, spawn_request};
+use crate::harness::{Home, add_app, eventually, report, spawn, spawn_request};
 
 async fn refused(client: &Client, request: &SpawnRequest) -> String {
     let body = client.spawn(request).await.unwrap_err().body();
@@ -155,5 +160,40 @@ async fn a_wait_that_cannot_be_met_any_more_is_over_and_one_without_a_question_i
     assert!(refusal.hint.unwrap().contains("mergeable"));
     let refusal = client.wait("app-1", &WaitQuery::default()).await.unwrap_err().body();
     assert_eq!(refusal.kind, ErrorKind::User);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_wrote_down_is_read_counted_and_named_as_the_source() {
+    let home = Home::new();
+    let daemon = home.start("").await;
+    let client = home.client();
+    add_app(&client).await;
+    let worktree = spawn(&client).await.workspace_path;
+    let path = ScriptedAgent::transcript_path(Path::new(&worktree));
+    let all = OutputQuery::default();
+    let refused = client.transcript("app-1", &all).await.unwrap_err().body();
+    assert_eq!((refused.kind, refused.code.as_str()), (ErrorKind::NotFound, "NO_TRANSCRIPT"));
+    let expect = format!("session `app-1` has no transcript: `{}` is not there", path.display());
+    assert_eq!(refused.message, expect);
+
+    home.machine.write_file(&path, "used@1200,34,420001\nsecond\nthird\n");
+    eventually("what was used is shown", async || {
+        let usage = client.session("app-1").await.unwrap().usage;
+        (usage.input_tokens, usage.output_tokens, usage.cost_usd)
+            == (Some(1_200), Some(34), Some(0.420_001))
+    })
+    .await;
+    let status = format!("idle@{}", home.clock.now().wall.as_millis());
+    home.machine.write_file(&ScriptedAgent::status_path(Path::new(&worktree)), &status);
+    eventually("the status file is named as the source", async || {
+        let facts = client.explain("app-1").await.unwrap().facts;
+        facts.iter().any(|it| it.kind == "activity" && it.value == "idle" && it.source == "native")
+    })
+    .await;
+
+    client.kill("app-1", &KillRequest::default()).await.unwrap();
+    let last = client.transcript("app-1", &OutputQuery { lines: Some(2) }).await.unwrap();
+    assert_eq!((last.text.as_str(), last.source.as_str()), ("second\nthird\n", "transcript"));
     daemon.end().await;
 }

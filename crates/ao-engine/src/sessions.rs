@@ -1,5 +1,7 @@
 //! The session manager: performs what people ask for. It derives no state; it reports outcomes.
 
+mod transcript;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,14 @@ pub enum SessionError {
         /// Why.
         because: &'static str,
     },
+    /// Its agent's transcript cannot be read.
+    #[error("session `{session}` has no transcript: {because}")]
+    NoTranscript {
+        /// Its id.
+        session: SessionId,
+        /// Why.
+        because: String,
+    },
     /// Its project is not registered any more.
     #[error("the project of session `{session}` is not registered")]
     NoProject {
@@ -73,7 +83,7 @@ impl SessionError {
     /// What this error asks of its reader.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSession { .. } => ErrorKind::NotFound,
+            Self::NoSession { .. } | Self::NoTranscript { .. } => ErrorKind::NotFound,
             Self::NoTerminal { .. } | Self::NoProject { .. } | Self::NotEnded { .. } => {
                 ErrorKind::Conflict
             }

@@ -1,4 +1,4 @@
-//! `ao logs`: what a session printed, and what it prints.
+//! `ao logs`: what a session printed, what it prints, and what its agent wrote down.
 
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ const FOLLOW_LINES: u64 = 2_000;
 
 /// Arguments of `ao logs`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct LogsArgs {
     /// Id, name or unique prefix; the session of the working directory without it.
     pub id: Option<String>,
@@ -27,11 +28,14 @@ pub struct LogsArgs {
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<u64>,
     /// Go on until the session ends.
-    #[arg(short, long, conflicts_with = "setup")]
+    #[arg(short, long, conflicts_with_all = ["setup", "transcript"])]
     pub follow: bool,
     /// What its provisioning printed.
     #[arg(long)]
     pub setup: bool,
+    /// Its agent's own transcript, a JSON object a line.
+    #[arg(long, conflicts_with = "setup")]
+    pub transcript: bool,
 }
 
 pub(crate) async fn run(
@@ -40,10 +44,13 @@ pub(crate) async fn run(
     ui: &mut Ui,
 ) -> Result<(), CliError> {
     let id = context.session_id(args.id.as_deref()).await?;
+    let query = OutputQuery { lines: args.lines };
     let output = if args.setup {
         context.client.setup(&id).await?
+    } else if args.transcript {
+        context.client.transcript(&id, &query).await?
     } else {
-        context.client.output(&id, &OutputQuery { lines: args.lines }).await?
+        context.client.output(&id, &query).await?
     };
     let text = args.lines.filter(|_| args.setup).map_or_else(
         || output.text.clone(),

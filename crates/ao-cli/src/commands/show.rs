@@ -76,6 +76,7 @@ fn optional_lines(session: &Session) -> Vec<(&'static str, String)> {
             "changes",
             session.changes.map(|c| format!("{} files, +{} -{}", c.files, c.added, c.removed)),
         ),
+        ("tokens", tokens(session.usage.input_tokens, session.usage.output_tokens)),
         ("cost", session.usage.cost_usd.map(|usd| text::cost(Some(usd)))),
         (
             "process",
@@ -105,6 +106,12 @@ fn optional_lines(session: &Session) -> Vec<(&'static str, String)> {
     candidates.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
+fn tokens(input: Option<u64>, output: Option<u64>) -> Option<String> {
+    let count = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let is_known = input.is_some() || output.is_some();
+    is_known.then(|| format!("{} in, {} out", count(input), count(output)))
+}
+
 fn exit_text(exit: &ao_api::session::Exit) -> String {
     match (exit.status, exit.signal) {
         (Some(status), _) => format!("status {status}"),
@@ -115,6 +122,8 @@ fn exit_text(exit: &ao_api::session::Exit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ao_api::session::Usage;
+
     use super::*;
     use crate::commands::sample;
 
@@ -126,6 +135,8 @@ mod tests {
         session.activity = Some("idle".to_owned());
         session.lifecycle.activity.at = Some("2026-03-02T11:59:00.000Z".to_owned());
         session.lifecycle.activity.source = Some("hook".to_owned());
+        session.usage =
+            Usage { input_tokens: Some(1200), output_tokens: Some(34), cost_usd: Some(0.42) };
         insta::assert_snapshot!(render(&session, now), @r"
         id         app-1
         status     working
@@ -139,6 +150,8 @@ mod tests {
         base       main at 0123abcd
         worktree   /h/worktrees/app-1
         created    4m ago
+        tokens     1200 in, 34 out
+        cost       $0.42
         trouble    post-create command failed
         ");
     }

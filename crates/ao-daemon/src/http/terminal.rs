@@ -31,15 +31,32 @@ pub(crate) async fn output(
     Id(id): Id<SessionId>,
     Asked(asked): Asked<OutputQuery>,
 ) -> Result<Json<Output>, Fault> {
-    let n_lines = usize::try_from(asked.lines.unwrap_or(LINES_MAX).min(LINES_MAX));
     let session = sessions::read(&app, &id).await?;
-    let text = app.engine.sessions.output(&id, n_lines.unwrap_or(usize::MAX)).await?;
+    let text = app.engine.sessions.output(&id, n_lines(&asked)).await?;
     let source = if session.record.phase == Phase::Ended { "last_screen" } else { "live" };
     Ok(Json(Output {
         session: id.to_string(),
         text: with_newline(text),
         source: source.to_owned(),
     }))
+}
+
+/// The end of its agent's own transcript.
+pub(crate) async fn transcript(
+    State(app): State<Arc<App>>,
+    Id(id): Id<SessionId>,
+    Asked(asked): Asked<OutputQuery>,
+) -> Result<Json<Output>, Fault> {
+    let text = app.engine.sessions.transcript(&id, n_lines(&asked)).await?;
+    Ok(Json(Output {
+        session: id.to_string(),
+        text: with_newline(text),
+        source: "transcript".to_owned(),
+    }))
+}
+
+fn n_lines(asked: &OutputQuery) -> usize {
+    usize::try_from(asked.lines.unwrap_or(LINES_MAX).min(LINES_MAX)).unwrap_or(usize::MAX)
 }
 
 /// What provisioning printed: nothing, because this version runs no commands in a new worktree.

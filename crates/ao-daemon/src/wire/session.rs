@@ -3,6 +3,7 @@
 use ao_api::kill::{BranchOutcome, KillResponse, WorkspaceOutcome};
 use ao_api::session as wire;
 use ao_core::ports::DiffStat;
+use ao_core::reading::Usage;
 use ao_core::record::{Activity, Exit, Lifecycle, PrVerdict, Quarantine};
 use ao_core::session::{
     Base, BranchFate, Phase, RuntimeHandle, Session, SessionRecord, WorkspaceFate,
@@ -37,7 +38,7 @@ pub(crate) fn session(session: &Session, diff: Option<DiffStat>) -> wire::Sessio
         exit: lifecycle.exit.map(exit),
         teardown: teardown(record, lifecycle),
         trouble: record.trouble.clone(),
-        usage: wire::Usage::default(),
+        usage: record.usage.map(usage).unwrap_or_default(),
         changes: diff.map(changes),
         created_at: time(record.created_at),
         updated_at: time(record.updated_at),
@@ -56,6 +57,21 @@ pub(crate) fn base(base: &Base) -> wire::Base {
 /// How much was changed.
 pub(crate) const fn changes(diff: DiffStat) -> wire::Changes {
     wire::Changes { files: diff.n_files, added: diff.n_added, removed: diff.n_removed }
+}
+
+fn usage(usage: Usage) -> wire::Usage {
+    wire::Usage {
+        input_tokens: Some(usage.input_tokens),
+        output_tokens: Some(usage.output_tokens),
+        cost_usd: usage.cost_microusd.map(dollars),
+    }
+}
+
+/// Millionths of a dollar as dollars; what is more than four billion is shown as that.
+fn dollars(micros: u64) -> f64 {
+    const MICROS: u64 = 1_000_000;
+    let part = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    part(micros / MICROS) + part(micros % MICROS) / 1e6
 }
 
 /// What a kill left.

@@ -15,6 +15,7 @@ use ao_core::inbox::{InboxState, Notification, Priority};
 use ao_core::ledger::Ledger;
 use ao_core::message::{Lane, MessageReason};
 use ao_core::ports::DiffStat;
+use ao_core::reading::Usage;
 use ao_core::record::{
     Activity, ActivitySource, ActivityState, EndIntent, Evidence, Exit, Launch, Lifecycle,
     Quarantine, SessionReason, SessionState, SessionVerdict,
@@ -101,6 +102,8 @@ fn known() -> Session {
     record.workspace.preserved_ref = Some(RefName::new("refs/ao/preserved/app-1"));
     record.launch_id = Some(LaunchId::parse("l1").unwrap());
     record.agent_session_id = Some(AgentSessionId::new("conversation"));
+    record.usage =
+        Some(Usage { input_tokens: 1_200, output_tokens: 34, cost_microusd: Some(4_000_420_001) });
     record.phase = Phase::Ended;
     record.trouble = Some("its teardown waits".to_owned());
     record.handle = Some(RuntimeHandle {
@@ -240,9 +243,9 @@ fn a_session() {
       },
       "trouble": "its teardown waits",
       "usage": {
-        "input_tokens": null,
-        "output_tokens": null,
-        "cost_usd": null
+        "input_tokens": 1200,
+        "output_tokens": 34,
+        "cost_usd": 4000.420001
       },
       "changes": {
         "files": 2,
