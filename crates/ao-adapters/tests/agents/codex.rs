@@ -391,6 +391,7 @@ fn every_rollout_tells_how_its_last_turn_ended() {
         ("error-429", "idle api_error, 1 prompts"),
         ("error-500", "idle api_error, 1 prompts"),
         ("interrupted", "idle interrupted, 1 prompts"),
+        ("plan", "blocked plan_approval, 2048 in, 20 out, 1 prompts"),
         ("quota", "idle usage_limited, 1 prompts"),
         ("resumed", "active -, 3320 in, 30 out, 5 prompts"),
         ("shell", "idle -, 0 prompts"),
@@ -416,6 +417,14 @@ fn every_rollout_tells_how_its_last_turn_ended() {
     });
     let expected = expected.map(|(name, line)| (name.to_owned(), line.to_owned()));
     assert_eq!(found.collect::<BTreeMap<_, _>>(), BTreeMap::from(expected));
+}
+
+#[test]
+fn a_plan_is_asked_about_until_the_next_turn_begins() {
+    let plan = &fixtures("rollouts")["plan"];
+    let turn = &fixtures("rollouts")["turn"];
+    let last = read(&format!("{plan}{turn}")).last.unwrap().0;
+    assert_eq!((last.activity, last.detail), (ActivityState::Idle, None));
 }
 
 #[test]

@@ -18,6 +18,7 @@ const PROMPTS_MAX: usize = 32;
 pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
     let mut reading = TranscriptReading::default();
     let mut limit_ends = None;
+    let mut has_plan = false;
     for line in objects(lines) {
         if is_event(&line, "token_count") {
             // It keeps count of the whole conversation itself.
@@ -28,7 +29,8 @@ pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptRead
         if let Some(text) = prompt(&line) {
             reading.prompts.push(PromptSeen { text, at: written_at });
         }
-        if let Some((activity, detail)) = activity(&line) {
+        has_plan = is_item(&line, "Plan") || has_plan && !is_event(&line, "task_started");
+        if let Some((activity, detail)) = activity(&line, has_plan) {
             reading.last = Some((Reading { activity, detail }, written_at));
             let is_limited = detail == Some(SignalDetail::UsageLimited);
             reading.paused_until = limit_ends.filter(|_end| is_limited);
@@ -60,11 +62,8 @@ fn end_of_limit(limits: &Value) -> Option<Timestamp> {
 
 /// A prompt that was taken in.
 fn prompt(line: &Value) -> Option<String> {
-    let item = at(line, &["payload", "item"])?;
-    if !is_event(line, "item_completed") || text(item, &["type"]) != Some("UserMessage") {
-        return None;
-    }
-    let parts = item.get("content")?.as_array()?;
+    let content = at(line, &["payload", "item", "content"])?;
+    let parts = content.as_array().filter(|_parts| is_item(line, "UserMessage"))?;
     let parts: Vec<&str> = parts.iter().filter_map(|part| text(part, &["text"])).collect();
     Some(parts.join("\n"))
 }
@@ -73,13 +72,22 @@ fn is_event(line: &Value, name: &str) -> bool {
     text(line, &["type"]) == Some("event_msg") && text(line, &["payload", "type"]) == Some(name)
 }
 
-fn activity(line: &Value) -> Option<(ActivityState, Option<SignalDetail>)> {
+fn is_item(line: &Value, kind: &str) -> bool {
+    is_event(line, "item_completed") && text(line, &["payload", "item", "type"]) == Some(kind)
+}
+
+fn activity(line: &Value, has_plan: bool) -> Option<(ActivityState, Option<SignalDetail>)> {
     let kind = text(line, &["payload", "type"])?;
     match (text(line, &["type"])?, kind) {
         ("event_msg", "task_started" | "item_completed") => Some((ActivityState::Active, None)),
         ("event_msg", "task_complete") => {
             let error = at(line, &["payload", "error"]).filter(|error| !error.is_null());
-            Some((ActivityState::Idle, error.map(trouble)))
+            Some(match error {
+                Some(error) => (ActivityState::Idle, Some(trouble(error))),
+                // Codex asks about a plan once its turn has ended.
+                None if has_plan => (ActivityState::Blocked, Some(SignalDetail::PlanApproval)),
+                None => (ActivityState::Idle, None),
+            })
         }
         ("event_msg", "turn_aborted") => {
             Some((ActivityState::Idle, Some(SignalDetail::Interrupted)))
