@@ -41,15 +41,19 @@ pub(super) fn parse(event: &str, payload: &str) -> Option<AgentEvent> {
         "SessionEnd" => end(told)?,
         _ => return None,
     };
+    // A conversation in which nothing was said cannot be resumed: it is none yet.
+    let has_begun = event != "SessionStart" || told.word("source") != Some("startup");
+    let conversation = told.word("session_id").filter(|_| has_begun);
+    let transcript = told.word("transcript_path").filter(|_| has_begun).map(PathBuf::from);
     let prompt = (event == "UserPromptSubmit").then(|| told.word("prompt")).flatten();
     Some(AgentEvent {
         activity,
         detail,
-        agent_session_id: told.word("session_id").map(AgentSessionId::new),
+        agent_session_id: conversation.map(AgentSessionId::new),
         is_submit: event == "UserPromptSubmit"
             && !prompt.is_some_and(|it| it.starts_with(TASK_NOTIFICATION)),
         prompt: prompt.map(|text| PromptEcho::new(&unwrapped(text), false)),
-        transcript: told.word("transcript_path").map(PathBuf::from).filter(|it| it.is_absolute()),
+        transcript: transcript.filter(|it| it.is_absolute()),
         paused_until: (detail == Some(SignalDetail::UsageLimited)).then(|| reset(told)).flatten(),
         message: message(event, told),
     })

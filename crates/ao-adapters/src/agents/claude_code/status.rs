@@ -38,10 +38,12 @@ pub(super) fn read(running: &RunningAgent, text: &str) -> Option<StatusReading> 
         "waiting" => (ActivityState::Blocked, Some(dialog(word("waitingFor")))),
         _ => return None,
     };
+    // At rest there may be no conversation yet, or none any more; what works has one.
+    let works = matches!(activity, ActivityState::Active | ActivityState::Ready);
     Some(StatusReading {
         reading: Reading { activity, detail },
         since: file.get("statusUpdatedAt").and_then(Value::as_i64).map(Timestamp::from_millis),
-        agent_session_id: word("sessionId").map(AgentSessionId::new),
+        agent_session_id: word("sessionId").filter(|_| works).map(AgentSessionId::new),
     })
 }
 
