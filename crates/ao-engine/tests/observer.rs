@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ao_core::fact::{FactKind, SignalDetail};
 use ao_core::ids::SessionId;
-use ao_core::ports::{Clock as _, SessionStore as _};
+use ao_core::ports::{ChangeFeed as _, Clock as _, SessionStore as _};
 use ao_core::reading::Usage;
 use ao_core::record::{ActivitySource, ActivityState};
 use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
@@ -399,10 +399,12 @@ fn what_was_used_is_written_rarely_while_the_agent_works_and_at_once_when_it_res
     let world = World::new(21);
     let id = working(&world, "native");
     let n_entries = || world.tasks.block_on(world.store.journal(&id, 100)).unwrap().len();
-    let before = n_entries();
+    let head = || world.tasks.block_on(world.store.head()).unwrap();
+    let (before, told) = (n_entries(), head());
     append(&world, &id, "used@100,10,5000");
     world.pass_time(Duration::from_secs(3));
     assert_eq!(used(&world, &id), Some((100, 10, Some(5_000))));
+    assert_eq!(head(), told, "it is no news");
     append(&world, &id, "used@100,10,5000");
     world.pass_time(Duration::from_secs(4));
     assert_eq!(used(&world, &id), Some((100, 10, Some(5_000))), "too soon to be written again");

@@ -13,7 +13,11 @@ use crate::error::OpenError;
 const APPLICATION_ID: i32 = 0x616f_7374;
 
 /// The `n`-th makes schema `n + 1` of schema `n`.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// The schema that this program writes.
 pub(crate) fn supported() -> u32 {

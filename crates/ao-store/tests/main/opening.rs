@@ -39,11 +39,11 @@ fn a_database_from_the_future_is_refused_and_left_as_it_is() {
     let before = fs::read(&path).unwrap();
     let error = refusal(dir.path());
     assert!(
-        matches!(&error, OpenError::FromTheFuture { found: 99, supported: 2, .. }),
+        matches!(&error, OpenError::FromTheFuture { found: 99, supported: 3, .. }),
         "{error:?}"
     );
     let expected =
-        format!("database `{}` has schema 99, this program knows schemas up to 2", path.display());
+        format!("database `{}` has schema 99, this program knows schemas up to 3", path.display());
     assert_eq!(error.to_string(), expected);
     assert!(error.hint().contains("newer"), "{}", error.hint());
     assert!(fs::read(&path).unwrap() == before, "the database was touched");

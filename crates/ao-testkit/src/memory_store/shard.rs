@@ -235,7 +235,7 @@ fn axes(lifecycle: &Lifecycle) -> impl PartialEq + use<> {
 }
 
 fn identity(record: &SessionRecord) -> SessionRecord {
-    SessionRecord { updated_at: Timestamp::default(), ..record.clone() }
+    SessionRecord { updated_at: Timestamp::default(), usage: None, ..record.clone() }
 }
 
 fn timeless(pr: &Pr) -> Pr {

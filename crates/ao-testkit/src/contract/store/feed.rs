@@ -9,6 +9,7 @@ use ao_core::ids::{PrNumber, Revision};
 use ao_core::message::{MessageChange, MessageReason, MessageState};
 use ao_core::ports::Commit;
 use ao_core::pr::Known;
+use ao_core::reading::Usage;
 use ao_core::record::{ActivityState, SessionReason, SessionState};
 use ao_core::saga::{SagaChange, SagaDirection, SagaStep};
 use ao_core::session::{Phase, Session};
@@ -140,8 +141,10 @@ pub(super) fn what_changes_no_axis_is_no_news(stores: &Stores) {
     wait(stores.inbox.deliver(&notification("n-1"))).unwrap();
     let mut cursor = wait(stores.feed.head()).unwrap();
 
-    // Times, the memory of the rules and the ledger, a try of the same step, an effect, a deadline.
+    // Times, counts, the memory of the rules and the ledger, a try of the same step, an effect.
     let mut session = rich("app-1");
+    session.record.usage =
+        Some(Usage { input_tokens: 7, output_tokens: 7, cost_microusd: Some(7) });
     session.record.updated_at = session.record.updated_at.plus(Duration::from_secs(1));
     session.lifecycle.detecting = None;
     session.lifecycle.state_since = moment(77);
