@@ -24,6 +24,7 @@ use crate::inbox::{InboxItem, InboxQuery, InboxReadRequest, InboxReadResponse};
 use crate::kill::{KillRequest, KillResponse};
 use crate::message::{Message, MessageWaitQuery, MessageWaitResponse, SendRequest, SendResponse};
 use crate::project::{AddProjectRequest, Project};
+use crate::restore::{RestoreRequest, Restored};
 use crate::routes::{self, with_id};
 use crate::session::{
     RenameRequest, ResolveQuery, Resolved, Session, SessionsQuery, WaitQuery, WaitResponse,
@@ -251,6 +252,11 @@ impl Client {
     /// Ends a session.
     pub async fn kill(&self, id: &str, body: &KillRequest) -> Result<KillResponse, ClientError> {
         self.post(&with_id(routes::SESSION_KILL, id), body).await
+    }
+
+    /// Brings an ended session back.
+    pub async fn restore(&self, id: &str, body: &RestoreRequest) -> Result<Restored, ClientError> {
+        self.post(&with_id(routes::SESSION_RESTORE, id), body).await
     }
 
     /// Presses the agent's own interrupt key.

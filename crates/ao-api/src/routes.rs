@@ -23,6 +23,7 @@
 //! | GET | `/sessions/{id}` | | [`Session`](crate::session::Session) |
 //! | GET | `/sessions/{id}/wait` | [`WaitQuery`](crate::session::WaitQuery) | [`WaitResponse`](crate::session::WaitResponse), held back until it holds or times out |
 //! | POST | `/sessions/{id}/kill` | [`KillRequest`](crate::kill::KillRequest) | [`KillResponse`](crate::kill::KillResponse), after the teardown, or `pending` after 30 s |
+//! | POST | `/sessions/{id}/restore` | [`RestoreRequest`](crate::restore::RestoreRequest) | 202 [`Restored`](crate::restore::Restored), as soon as it is reopened |
 //! | POST | `/sessions/{id}/interrupt` | | [`InterruptResponse`](crate::terminal::InterruptResponse) |
 //! | POST | `/sessions/{id}/rename` | [`RenameRequest`](crate::session::RenameRequest) | [`Session`](crate::session::Session) |
 //! | GET | `/sessions/{id}/messages` | | `[`[`Message`](crate::message::Message)`]`, oldest first |
@@ -78,6 +79,8 @@ pub const SESSION: &str = "/api/v1/sessions/{id}";
 pub const SESSION_WAIT: &str = "/api/v1/sessions/{id}/wait";
 /// POST: ends a session.
 pub const SESSION_KILL: &str = "/api/v1/sessions/{id}/kill";
+/// POST: brings an ended session back.
+pub const SESSION_RESTORE: &str = "/api/v1/sessions/{id}/restore";
 /// POST: presses the agent's interrupt key.
 pub const SESSION_INTERRUPT: &str = "/api/v1/sessions/{id}/interrupt";
 /// POST: gives a session another name.

@@ -45,6 +45,8 @@ pub struct Session {
     pub exit: Option<Exit>,
     /// What became of its worktree and branch, once an end was asked for.
     pub teardown: Option<Teardown>,
+    /// How it can be brought back; null until it ended.
+    pub restore: Option<Restorable>,
     /// Why its last operation failed or is not finished: a sentence.
     pub trouble: Option<String>,
     /// What it used up.
@@ -145,6 +147,17 @@ pub struct Teardown {
     pub branch: crate::kill::BranchOutcome,
     /// Where unreachable work was preserved.
     pub preserved_ref: Option<String>,
+}
+
+/// How an ended session can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Restorable {
+    /// Whether a restore may be asked for now.
+    pub possible: bool,
+    /// Why not yet.
+    pub reason: Option<String>,
+    /// Whether it ended though nobody asked for that: `ao restore --all` takes those.
+    pub lost: bool,
 }
 
 /// What a session used up, as far as its agent tells.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attach, config, diff, doctor, events, explain, hook, inbox, interrupt, kill, logs, ls,
-    messages, next, path, project, rename, report, send, show, spawn, stop, wait,
+    messages, next, path, project, rename, report, restore, send, show, spawn, stop, wait,
 };
 
 /// Supervises a fleet of coding agents, each in its own worktree and terminal.
@@ -94,6 +94,8 @@ pub enum ClientCommand {
     Wait(wait::WaitArgs),
     /// End sessions; work that is not committed stays.
     Kill(kill::KillArgs),
+    /// Bring ended sessions back, in their conversation.
+    Restore(restore::RestoreArgs),
     /// Show what needs a human.
     Inbox(inbox::InboxArgs),
     /// Show the messages of a session, with their receipts.

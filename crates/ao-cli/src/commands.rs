@@ -19,7 +19,9 @@ pub mod path;
 pub mod project;
 pub mod rename;
 pub mod report;
+pub mod restore;
 pub mod send;
+mod settle;
 pub mod show;
 pub mod spawn;
 pub mod start;
@@ -47,7 +49,8 @@ pub(crate) async fn run(
         ClientCommand::Stop(args) => stop::run(args, context, ui).await,
         ClientCommand::Status => status::run(context, ui).await,
         ClientCommand::Project(command) => project::run(command, context, ui).await,
-        ClientCommand::Spawn(args) => spawn::run(*args, context, ui).await,
+        // The largest futures of all: sessions by the dozen, each of them waited for.
+        ClientCommand::Spawn(args) => Box::pin(spawn::run(*args, context, ui)).await,
         ClientCommand::Ls(args) => ls::run(args, context, ui).await,
         ClientCommand::Show(args) => show::run(args, context, ui).await,
         ClientCommand::Explain(args) => explain::run(args, context, ui).await,
@@ -60,6 +63,7 @@ pub(crate) async fn run(
         ClientCommand::Rename(args) => rename::run(args, context, ui).await,
         ClientCommand::Next(args) => next::run(args, context, ui).await,
         ClientCommand::Wait(args) => wait::run(args, context, ui).await,
+        ClientCommand::Restore(args) => Box::pin(restore::run(args, context, ui)).await,
         ClientCommand::Kill(args) => kill::run(args, context, ui).await,
         ClientCommand::Inbox(args) => inbox::run(args, context, ui).await,
         ClientCommand::Messages(args) => messages::run(args, context, ui).await,

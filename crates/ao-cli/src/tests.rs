@@ -460,3 +460,102 @@ async fn attaching_without_a_terminal_is_refused_but_can_be_asked_for() {
     let (ended, _) = ao_with(answer, &["attach", "app-1", "--json"]).await;
     assert!(ended.out.contains(r#""argv":["tmux","attach"]"#), "{}", ended.out);
 }
+
+/// Two lost sessions, of which the second cannot be brought back, and one that somebody ended.
+fn two_lost(asked: &Asked) -> Answer {
+    let ended = |id: &str, lost: bool| {
+        let restore = json!({"possible": true, "reason": null, "lost": lost});
+        session(id, &[("/phase", json!("ended")), ("/restore", restore)])
+    };
+    let restored = |id: &str, phase: &str| {
+        let mut restored = session(id, &[("/phase", json!(phase))]);
+        restored["lost"] = json!(["a turn was running and is interrupted"]);
+        restored
+    };
+    if asked.line.contains("/sessions?") {
+        ok(&json!([ended("app-1", true), ended("app-2", true), ended("app-3", false)]))
+    } else if asked.line.contains("/resolve") {
+        ok(&json!({"session": "app-1"}))
+    } else if asked.line.contains("/wait") {
+        ok(&json!({"outcome": "reached", "session": session("app-1", &[])}))
+    } else if asked.line.contains("app-1") {
+        server::json(202, &restored("app-1", "worktree").to_string())
+    } else {
+        server::json(409, &refusal("AGENT_ALIVE", "conflict", "the agent of `app-2` may still run"))
+    }
+}
+
+#[tokio::test]
+async fn a_restore_prints_the_id_and_says_what_was_lost() {
+    let (ended, asked) = ao_with(two_lost, &["restore", "app-1", "--env", "A=b"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "app-1\n"));
+    insta::assert_snapshot!(ended.err, @"app-1: a turn was running and is interrupted");
+    assert_eq!(asked.len(), 3, "resolved, restored, waited for: {asked:?}");
+    assert_eq!(asked[1], r#"POST /api/v1/sessions/app-1/restore{"env":{"A":"b"},"caller_env":{}}"#);
+    let (ended, asked) = ao_with(two_lost, &["restore", "app-1", "--no-wait", "--json"]).await;
+    let restored: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (restored["id"].as_str(), restored["phase"].as_str()),
+        (Some("app-1"), Some("worktree"))
+    );
+    assert_eq!(restored["lost"], json!(["a turn was running and is interrupted"]));
+    assert_eq!(asked.len(), 2);
+}
+
+#[tokio::test]
+async fn a_restore_of_all_takes_those_that_nobody_ended_and_a_failure_keeps_no_other_back() {
+    let (ended, asked) = ao_with(two_lost, &["restore", "--all", "--project", "app"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::CONFLICT, "app-1\n"));
+    insta::assert_snapshot!(ended.err, @r"
+    app-1: a turn was running and is interrupted
+    Error: the agent of `app-2` may still run
+    ");
+    assert_eq!(asked[0], "GET /api/v1/sessions?project=app&all=true");
+    let n_restores = asked.iter().filter(|line| line.contains("/restore")).count();
+    assert_eq!(n_restores, 2, "{asked:?}");
+    let (ended, _) = ao_with(two_lost, &["restore", "--all", "--json"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::CONFLICT, ""));
+    assert!(ended.err.contains("restored all the same: app-1"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn a_restore_of_all_without_any_is_done() {
+    let (ended, _) = ao_with(|_| ok(&json!([])), &["restore", "--all"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, ""));
+    insta::assert_snapshot!(ended.err, @"No session ended though nobody asked for it.");
+    let (ended, _) = ao_with(|_| ok(&json!([])), &["restore", "--all", "--json"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "[]\n"));
+}
+
+#[tokio::test]
+async fn a_restore_that_fails_says_why() {
+    let failed = session(
+        "app-1",
+        &[
+            ("/phase", json!("ended")),
+            ("/trouble", json!("EXEC_FAILED: no such program")),
+            ("/lifecycle/session", json!({"state": "terminated", "reason": "spawn_failed"})),
+        ],
+    );
+    let answer = |asked: &Asked| {
+        if asked.line.contains("/wait") {
+            ok(&json!({"outcome": "reached", "session": failed}))
+        } else {
+            two_lost(asked)
+        }
+    };
+    let (ended, _) = ao_with(answer, &["restore", "app-1"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (exit::FAILED, ""));
+    insta::assert_snapshot!(ended.err, @r"
+    Error: app-1 was not restored: EXEC_FAILED: no such program
+    Hint: `ao explain app-1` says more
+    ");
+}
+
+#[tokio::test]
+async fn a_list_of_ended_sessions_says_how_to_have_them_back() {
+    let (ended, _) = ao_with(two_lost, &["ls", "--all"]).await;
+    insta::assert_snapshot!(ended.err, @"2 sessions ended though nobody asked for it; `ao restore --all` brings back all of them.");
+    let (ended, _) = ao_with(|_| ok(&json!([session("app-1", &[])])), &["ls", "--all"]).await;
+    assert_eq!(ended.err, "");
+}

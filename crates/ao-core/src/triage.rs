@@ -245,8 +245,8 @@ pub fn announce(incident: &InfraIncident, policy: &Policy) -> Vec<Effect> {
         priority: line.priority,
         title,
         text: format!(
-            "Every worktree is kept, of {}. `ao ls --all` lists the sessions, `ao explain ID` shows \
-             the evidence of one.",
+            "Every worktree is kept, of {}. `ao restore --all` brings the sessions back, \
+             `ao explain ID` shows the evidence of one.",
             react::listed(incident.sessions.iter().map(SessionId::as_str))
         ),
         at: incident.opened_at.wall,

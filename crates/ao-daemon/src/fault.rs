@@ -5,7 +5,7 @@ use ao_adapters::agents::inventory::INVENTORY;
 use ao_api::error::{self as code, ErrorBody, ErrorEnvelope, ErrorKind as WireKind};
 use ao_core::ids::InvalidId;
 use ao_core::ports::{AgentError, ErrorKind, RuntimeError, StoreError, WorkspaceError};
-use ao_engine::{ObserveError, SendError, SessionError, SpawnError};
+use ao_engine::{ObserveError, RestoreError, SendError, SessionError, SpawnError};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -107,10 +107,16 @@ fn wire_kind(code: &str, kind: ErrorKind) -> WireKind {
 /// What to do about a failure, by its code.
 fn hint_of(code: &str) -> Option<&'static str> {
     Some(match code {
+        "AGENT_ALIVE" => {
+            "`ao kill ID` ends what is left of it; its worktree is kept if it holds work"
+        }
         "AGENT_MISSING" => "install it, or put it on the PATH of the shell that runs `ao spawn`",
         "AGENT_UNKNOWN" => {
             "`[agents.NAME]` in the configuration names a program to launch; `ao stop`, then \
              `ao start` takes in a change of it"
+        }
+        "AGENT_NO_RESUME" => {
+            "`ao spawn --branch B` starts another session on its branch, once its worktree is gone"
         }
         "BASE_MISSING" => "fetch it first, or name another one with `--base`",
         "BRANCH_INVALID" => "`git check-ref-format --branch NAME` tells what git takes",
@@ -119,15 +125,19 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "NOT_A_REPO" => {
             "`git init` makes one; one that was moved is registered again by `ao project add`"
         }
+        "PATH_TAKEN" => "move what stands there away; nothing of it is touched",
         "PROJECT_EXISTS" => {
             "`ao project ls` shows them; `--id` names a free id, `ao project rm` forgets one"
         }
         "PROJECT_LIVE" => "`ao kill --all --project ID` ends its sessions",
         "SESSION_ENDED" => "`ao spawn` starts a new one; `ao explain ID` says how it ended",
+        "SESSION_LIVE" => "`ao kill ID` ends it; `ao show ID` tells how it is",
+        "SESSION_RESTORING" => "`ao show ID` tells how far it has come; `ao kill ID` gives up",
         STORE_CORRUPT => {
             "`ao stop`, then put a copy of the database in its place, or move it aside with its \
              `-wal` and `-shm` companions; agents, worktrees and branches are not touched by that"
         }
+        "TEARDOWN_PENDING" => "it is tried again every few seconds; `ao explain ID` says more",
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
         "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",
         code::PROJECT_UNKNOWN => "`ao project ls` shows them; `ao project add` registers one",
@@ -233,6 +243,32 @@ fn how_to_install(error: &SpawnError) -> Option<String> {
         "`{}` installs it; it has to be on the PATH of the shell that runs `ao spawn`",
         entry.install
     ))
+}
+
+impl From<RestoreError> for Fault {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::NoSession { session } => Self::session_unknown(session.as_str()),
+            // The branch is the session's own: no other one will do.
+            RestoreError::Workspace(error @ WorkspaceError::BranchTaken { .. }) => {
+                Self::from(error).with_hint(
+                    "let go of the branch there, for instance with `git switch --detach`, then \
+                     restore again",
+                )
+            }
+            RestoreError::Workspace(error) => error.into(),
+            RestoreError::Runtime(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            RestoreError::NotEnded { .. }
+            | RestoreError::Restoring { .. }
+            | RestoreError::TearingDown { .. }
+            | RestoreError::AgentAlive { .. }
+            | RestoreError::NoProject { .. }
+            | RestoreError::NoAgent { .. }
+            | RestoreError::Agent(_)
+            | RestoreError::Launches(_) => Self::new(error.code(), error.kind(), error.to_string()),
+        }
+    }
 }
 
 impl From<SendError> for Fault {

@@ -12,6 +12,7 @@ mod inbox;
 mod layers;
 mod messages;
 mod projects;
+mod restore;
 mod serve;
 mod sessions;
 pub(crate) mod signal;
@@ -53,6 +54,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(at::SESSION, get(sessions::show))
         .route(at::SESSION_WAIT, get(wait::session))
         .route(at::SESSION_KILL, post(sessions::kill))
+        .route(at::SESSION_RESTORE, post(restore::restore))
         .route(at::SESSION_INTERRUPT, post(terminal::interrupt))
         .route(at::SESSION_RENAME, post(sessions::rename))
         .route(at::SESSION_MESSAGES, get(messages::list).post(messages::send))

@@ -7,6 +7,7 @@ mod feed;
 mod harness;
 mod messages;
 mod projects;
+mod restore;
 mod sessions;
 mod signals;
 mod spool;

@@ -129,6 +129,25 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
+    /// The stable code of the failure.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSession { .. } => "SESSION_UNKNOWN",
+            Self::NotEnded { .. } => "SESSION_LIVE",
+            Self::Restoring { .. } => "SESSION_RESTORING",
+            Self::TearingDown { .. } => "TEARDOWN_PENDING",
+            Self::AgentAlive { .. } => "AGENT_ALIVE",
+            Self::NoProject { .. } => "PROJECT_UNKNOWN",
+            Self::NoAgent { .. } => "AGENT_UNKNOWN",
+            Self::Agent(error) => error.code(),
+            Self::Workspace(error) => error.code(),
+            Self::Runtime(RuntimeError::Missing { .. }) => "TMUX_MISSING",
+            Self::Runtime(_) => "RUNTIME_FAILED",
+            Self::Launches(_) => "HOME_UNWRITABLE",
+            Self::Store(_) => "STORE_FAILED",
+        }
+    }
+
     /// What this error asks of its reader.
     pub const fn kind(&self) -> ErrorKind {
         match self {

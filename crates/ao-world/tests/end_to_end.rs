@@ -11,5 +11,6 @@ mod events;
 mod flow;
 mod kill;
 mod messages;
+mod restore;
 mod spool;
 mod world;

@@ -61,8 +61,11 @@ pub(crate) async fn run(
     }
 }
 
-/// Every name is looked up before anything is ended: a typing error ends nothing.
-async fn resolve(named: &[String], context: &Context<'_>) -> Result<Vec<String>, CliError> {
+/// Every name is looked up before anything is done: a typing error ends nothing.
+pub(super) async fn resolve(
+    named: &[String],
+    context: &Context<'_>,
+) -> Result<Vec<String>, CliError> {
     let mut ids = Vec::new();
     for name in named {
         let id = context.session_id(Some(name)).await?;

@@ -54,7 +54,9 @@ pub(crate) async fn run(args: LsArgs, context: &Context<'_>, ui: &mut Ui) -> Res
         if ui.is_json() {
             return ui.json(&sessions);
         }
-        return draw(&sessions, &query, ui);
+        draw(&sessions, &query, ui)?;
+        note_lost(&sessions, ui);
+        return Ok(());
     }
     watch(&query, context, ui).await
 }
@@ -104,6 +106,18 @@ fn draw(sessions: &[Session], query: &SessionsQuery, ui: &mut Ui) -> Result<(), 
     let now = env::now();
     let rows: Vec<Vec<String>> = sessions.iter().map(|session| row(session, now)).collect();
     ui.table(&COLUMNS, &rows)
+}
+
+/// Ended sessions that nobody ended come back with one command.
+fn note_lost(sessions: &[Session], ui: &mut Ui) {
+    let is_lost = |it: &&Session| it.restore.as_ref().is_some_and(|restore| restore.lost);
+    let n_lost = sessions.iter().filter(is_lost).count();
+    if n_lost > 0 {
+        let ended = text::count(n_lost, "session", "sessions");
+        ui.note(format!(
+            "{ended} ended though nobody asked for it; `ao restore --all` brings back all of them."
+        ));
+    }
 }
 
 fn row(session: &Session, now: Timestamp) -> Vec<String> {

@@ -27,6 +27,7 @@ pub(crate) fn session(id: &str) -> Session {
         handle: None,
         exit: None,
         teardown: None,
+        restore: None,
         trouble: None,
         usage: Usage::default(),
         changes: None,

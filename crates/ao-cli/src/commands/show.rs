@@ -1,6 +1,6 @@
 //! `ao show`: one session.
 
-use ao_api::session::Session;
+use ao_api::session::{Restorable, Session};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -101,6 +101,7 @@ fn optional_lines(session: &Session) -> Vec<(&'static str, String)> {
                 .as_ref()
                 .map(|t| super::kill::fate(t.workspace, t.reason.as_deref(), t.branch)),
         ),
+        ("restore", session.restore.as_ref().map(|it| restore_text(session, it))),
         ("trouble", own(&session.trouble)),
     ];
     candidates.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -110,6 +111,16 @@ fn tokens(input: Option<u64>, output: Option<u64>) -> Option<String> {
     let count = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let is_known = input.is_some() || output.is_some();
     is_known.then(|| format!("{} in, {} out", count(input), count(output)))
+}
+
+/// What brings an ended session back, or what is in the way.
+fn restore_text(session: &Session, restore: &Restorable) -> String {
+    if let Some(reason) = restore.reason.as_ref().filter(|_| !restore.possible) {
+        return format!("not yet: {}", text::one_line(reason));
+    }
+    let conversation = session.agent_session_id.as_ref();
+    let conversation = conversation.map_or("", |_id| ", in the same conversation");
+    format!("`ao restore {}` brings it back{conversation}", session.id)
 }
 
 fn exit_text(exit: &ao_api::session::Exit) -> String {
@@ -154,5 +165,23 @@ mod tests {
         cost       $0.42
         trouble    post-create command failed
         ");
+    }
+
+    #[test]
+    fn an_ended_session_says_how_to_have_it_back() {
+        let mut session = sample::session("app-1");
+        let restorable = |reason: Option<&str>| Restorable {
+            possible: reason.is_none(),
+            reason: reason.map(str::to_owned),
+            lost: true,
+        };
+        assert_eq!(restore_text(&session, &restorable(None)), "`ao restore app-1` brings it back");
+        session.agent_session_id = Some("talk".to_owned());
+        assert_eq!(
+            restore_text(&session, &restorable(None)),
+            "`ao restore app-1` brings it back, in the same conversation"
+        );
+        let waiting = restorable(Some("its teardown is not finished"));
+        assert_eq!(restore_text(&session, &waiting), "not yet: its teardown is not finished");
     }
 }

@@ -1,15 +1,16 @@
 //! `ao spawn`: starts sessions and waits until their agents are proven to run.
 
-mod plan;
+pub(super) mod plan;
 
-use ao_api::error::{PROJECT_UNKNOWN, STOPPING};
+use ao_api::error::PROJECT_UNKNOWN;
 use ao_api::project::AddProjectRequest;
-use ao_api::session::{Phase, Session, WAIT_MS_MAX, WaitOutcome, WaitQuery};
+use ao_api::session::{Phase, Session};
 use ao_api::spawn::SpawnRequest;
 use ao_api::terminal::AttachQuery;
-use ao_api::{ClientError, ErrorBody, ErrorKind};
+use ao_api::{ClientError, ErrorBody};
 use clap::Args;
 
+use super::settle::{self, name_others, settle};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::stdin;
@@ -95,8 +96,12 @@ pub(crate) async fn run(
     if !no_wait {
         for at in 0..sessions.len() {
             let Some(session) = sessions.get(at).cloned() else { continue };
-            let settled = settle(session, context, ui).await;
+            let progress = |what: String| ui.progress(what);
+            let settled = settle(session, settle::SPAWN, context, progress).await;
             let settled = settled.map_err(|error| with_others(error, &sessions, at))?;
+            if settled.phase == Phase::Queued {
+                ui.note(format!("{}: waits for a free place", settled.id));
+            }
             if let Some(session) = sessions.get_mut(at) {
                 *session = settled;
             }
@@ -146,88 +151,16 @@ async fn offer_to_register(
     Ok(())
 }
 
-/// Waits until the agent runs or cannot be started. A session that waits for a free place is left
-/// waiting, and so is one whose start meets the same trouble again and again: nobody knows for how
-/// long.
-async fn settle(
-    mut session: Session,
-    context: &Context<'_>,
-    ui: &mut Ui,
-) -> Result<Session, CliError> {
-    while !session.phase.is_settled() && session.phase != Phase::Queued {
-        ui.progress(format!("{}: {} …", session.id, doing(session.phase)));
-        let query = WaitQuery {
-            status: None,
-            left_phase: Some(session.phase),
-            timeout_ms: Some(WAIT_MS_MAX),
-        };
-        let waited = context.client.wait(&session.id, &query).await;
-        let waited = waited.map_err(|error| left_behind(&error, &session.id))?;
-        session = waited.session;
-        if let (WaitOutcome::TimedOut, Some(trouble)) = (waited.outcome, &session.trouble) {
-            let message = format!("{} is not started yet: {trouble}", session.id);
-            return Err(CliError::new(ErrorKind::NotConfirmed, "SPAWN_IN_TROUBLE", message)
-                .hint(format!("it is tried again; `ao kill {}` gives up", session.id)));
-        }
-    }
-    match session.phase {
-        Phase::Ended if session.lifecycle.session.reason == "spawn_failed" => {
-            let because = session.trouble.as_deref().unwrap_or("the cause is not known");
-            let message = format!("{} was not started: {because}", session.id);
-            Err(CliError::new(ErrorKind::Failed, "SPAWN_FAILED", message)
-                .hint(format!("`ao explain {}` says more", session.id)))
-        }
-        Phase::Queued => {
-            ui.note(format!("{}: waits for a free place", session.id));
-            Ok(session)
-        }
-        // An agent may be quick: what ended well or was killed meanwhile did start.
-        Phase::Worktree | Phase::Provision | Phase::Runtime | Phase::Running | Phase::Ended => {
-            Ok(session)
-        }
-    }
-}
-
-/// A start whose daemon went away is journalled: the next daemon goes on with it.
-fn left_behind(error: &ClientError, id: &str) -> CliError {
-    let mut body = error.body();
-    if body.kind == ErrorKind::Unreachable || body.code == STOPPING {
-        body.message = format!("{id} is not started yet: {}", body.message);
-        body.hint = Some(format!("`ao start` goes on with it; `ao kill {id}` gives up then"));
-    }
-    CliError::Own(body)
-}
-
-const fn doing(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Queued => "waiting for a free place",
-        Phase::Worktree => "making the worktree",
-        Phase::Provision => "preparing the worktree",
-        Phase::Runtime => "starting the agent",
-        Phase::Running => "running",
-        Phase::Ended => "ended",
-    }
-}
-
 /// The failure, naming the sessions that were started before it: their ids are lost otherwise.
 fn with_started(error: CliError, started: &[Session]) -> CliError {
     let ids: Vec<&str> = started.iter().map(|session| session.id.as_str()).collect();
-    name_others(error, &ids)
+    name_others(error, settle::SPAWN, &ids)
 }
 
 fn with_others(error: CliError, sessions: &[Session], failed: usize) -> CliError {
     let others = sessions.iter().enumerate().filter(|(at, _)| *at != failed);
     let ids: Vec<&str> = others.map(|(_, session)| session.id.as_str()).collect();
-    name_others(error, &ids)
-}
-
-fn name_others(error: CliError, ids: &[&str]) -> CliError {
-    if ids.is_empty() {
-        return error;
-    }
-    let mut body = error.body();
-    body.message = format!("{} (started all the same: {})", body.message, ids.join(", "));
-    CliError::Own(body)
+    name_others(error, settle::SPAWN, &ids)
 }
 
 fn show(sessions: &[Session], ui: &mut Ui) -> Result<(), CliError> {

@@ -13,7 +13,7 @@ use crate::time::Moment;
 /// What would change it, likeliest first.
 pub(super) fn would_change(lifecycle: &Lifecycle, policy: &Policy, now: &Moment) -> Vec<String> {
     if lifecycle.is_terminal() {
-        return vec!["only an explicit restore reopens it".to_owned()];
+        return vec!["only `ao restore` reopens it".to_owned()];
     }
     let Some(launch) = &lifecycle.launch else {
         let reason = lifecycle.session.reason;

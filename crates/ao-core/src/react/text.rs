@@ -88,8 +88,8 @@ pub(super) fn told(plan: &Plan<'_>, key: IncidentKey, causes: &BTreeSet<CauseKey
         ReactionKind::AgentExited => (
             format!("ended: {}", reason_words(plan.lifecycle.session.reason)),
             format!(
-                "Nobody asked for it. Its worktree is kept. `ao logs {id}` shows the last screen, \
-                 `ao explain {id}` the evidence."
+                "Nobody asked for it. Its worktree is kept. `ao restore {id}` brings it back, \
+                 `ao logs {id}` shows the last screen, `ao explain {id}` the evidence."
             ),
         ),
         ReactionKind::SessionDone => (

@@ -93,7 +93,8 @@ fn known(app: &App, name: AgentName) -> Result<AgentName, Fault> {
     Err(Fault::new("AGENT_UNKNOWN", ErrorKind::NotFound, message))
 }
 
-fn environment(
+/// What the caller has, over it what the project says, over that what was asked.
+pub(super) fn environment(
     project: &Project,
     table: &ProjectTable,
     caller: BTreeMap<String, String>,

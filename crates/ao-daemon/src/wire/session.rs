@@ -5,6 +5,7 @@ use ao_api::session as wire;
 use ao_core::ports::DiffStat;
 use ao_core::reading::Usage;
 use ao_core::record::{Activity, Exit, Lifecycle, PrVerdict, Quarantine};
+use ao_core::restore::is_lost;
 use ao_core::session::{
     Base, BranchFate, Phase, RuntimeHandle, Session, SessionRecord, WorkspaceFate,
 };
@@ -37,6 +38,7 @@ pub(crate) fn session(session: &Session, diff: Option<DiffStat>) -> wire::Sessio
         handle: record.handle.as_ref().map(handle),
         exit: lifecycle.exit.map(exit),
         teardown: teardown(record, lifecycle),
+        restore: restorable(record, lifecycle),
         trouble: record.trouble.clone(),
         usage: record.usage.map(usage).unwrap_or_default(),
         changes: diff.map(changes),
@@ -146,6 +148,16 @@ fn teardown(record: &SessionRecord, lifecycle: &Lifecycle) -> Option<wire::Teard
         branch: branch(record.workspace.branch),
         preserved_ref: record.workspace.preserved_ref.as_ref().map(ToString::to_string),
     })
+}
+
+/// What is in flight is not in the record: a restore that is asked for now may still be refused.
+fn restorable(record: &SessionRecord, lifecycle: &Lifecycle) -> Option<wire::Restorable> {
+    if !lifecycle.is_terminal() {
+        return None;
+    }
+    let possible = record.phase == Phase::Ended;
+    let reason = (!possible).then(|| "its teardown is not finished".to_owned());
+    Some(wire::Restorable { possible, reason, lost: is_lost(lifecycle) })
 }
 
 fn canonical(lifecycle: &Lifecycle) -> wire::Lifecycle {

@@ -241,6 +241,7 @@ fn a_session() {
         "branch": "kept",
         "preserved_ref": "refs/ao/preserved/app-1"
       },
+      "restore": null,
       "trouble": "its teardown waits",
       "usage": {
         "input_tokens": 1200,
@@ -314,6 +315,7 @@ fn a_session_that_was_only_asked_for() {
       "handle": null,
       "exit": null,
       "teardown": null,
+      "restore": null,
       "trouble": null,
       "usage": {
         "input_tokens": null,

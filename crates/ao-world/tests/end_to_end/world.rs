@@ -52,7 +52,8 @@ impl World {
         world
     }
 
-    fn start(&self) {
+    /// Starts the daemon and registers the repository.
+    pub(crate) fn start(&self) {
         self.ok(&["start"]);
         self.ok(&["project", "add", self.repo().to_str().unwrap(), "--id", "hello"]);
     }

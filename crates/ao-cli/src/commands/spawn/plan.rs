@@ -119,7 +119,8 @@ fn command(text: Option<&str>, argv: Vec<String>) -> Result<Vec<String>, CliErro
     }
 }
 
-fn variables(pairs: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+/// `NAME=VALUE` pairs as they stand on a command line.
+pub(crate) fn variables(pairs: &[String]) -> Result<BTreeMap<String, String>, CliError> {
     let variable = |pair: &String| match pair.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => Err(CliError::usage(format!("`--env {pair}` is not `NAME=VALUE`"))),
