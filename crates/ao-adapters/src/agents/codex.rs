@@ -42,8 +42,8 @@ const SETTINGS: [&str; 3] = [
     "check_for_update_on_startup=false",
     // It would ask near a usage limit, and take the keys for that.
     "notice.hide_rate_limit_model_nudge=true",
-    // A turn and a dialog are told from the title; the user may have chosen another one.
-    r#"tui.terminal_title=["activity","project"]"#,
+    // The title tells that it is ready, a turn, and a dialog; the user may have chosen another one.
+    r#"tui.terminal_title=["activity","app-name","project"]"#,
 ];
 
 /// A permission mode: its names, and the arguments that it stands for.

@@ -8,9 +8,12 @@
 //! is visible and inside it. What stands in it while it is empty is drawn faint, and a long paste
 //! is a stand-in.
 //!
-//! A dialog takes the place of all that and hides the cursor; its last line names its keys. The
-//! title begins with a spinner while a turn runs and with `[ ! ]` while something is asked: our
-//! settings see to that. A plan that waits for approval is told by its dialog alone.
+//! A dialog takes the place of all that and hides the cursor; its last line names its keys.
+//!
+//! The title is `codex | PROJECT`, behind a spinner while a turn runs and behind `[ ! ]` while
+//! something is asked: our settings see to that. A plan that waits for approval is told by its
+//! dialog alone. While Codex loads, it draws a composer, too, but has not set its title yet: what is
+//! typed then may go to a dialog that is still to come.
 
 use ao_core::fact::SignalDetail;
 use ao_core::ports::TerminalLook;
@@ -20,6 +23,9 @@ use super::super::styled::{Cell, plain, styled_lines};
 
 /// What begins the title while something is asked; it blinks.
 const ASKING: [&str; 2] = ["[ ! ]", "[ . ]"];
+
+/// Begins the title behind the signs of activity.
+const TITLE: &str = "codex | ";
 
 /// Lines by which a dialog is known.
 const DIALOGS: [(&str, SignalDetail); 6] = [
@@ -50,14 +56,15 @@ const SCROLLED: char = '↑';
 pub(super) fn read(look: &TerminalLook) -> ScreenReading {
     let lines: Vec<Line> = styled_lines(&look.styled).into_iter().map(Line::new).collect();
     let is_asking = ASKING.iter().any(|mark| look.title.starts_with(mark));
-    let is_turn = is_asking || begins_with_spinner(&look.title) || has_working_line(&lines);
-    let cursor = look.cursor.filter(|_cursor| !is_asking);
-    let (dialog, composer) = match cursor {
-        Some(cursor) => {
+    let is_turn = is_asking || look.title.starts_with(is_spinner) || has_working_line(&lines);
+    let is_ready = look.title.trim_start_matches(is_spinner).trim_start().starts_with(TITLE);
+    let (dialog, composer) = match look.cursor {
+        Some(cursor) if is_ready => {
             let (column, row) = (usize::from(cursor.column), usize::from(cursor.row));
             (None, composer(&lines, column, row))
         }
-        None => (dialog(&lines, is_asking), Composer::Unknown),
+        Some(_) if !is_asking => (None, Composer::Unknown),
+        Some(_) | None => (dialog(&lines, is_asking), Composer::Unknown),
     };
     // A screen without anything to type at may be one between two others: rest is not read from it.
     let can_tell = is_turn || dialog.is_some() || composer != Composer::Unknown;
@@ -94,8 +101,9 @@ impl Line {
     }
 }
 
-fn begins_with_spinner(title: &str) -> bool {
-    title.starts_with(|char| ('\u{2801}'..='\u{28ff}').contains(&char))
+/// Whether this is a frame of the spinner.
+fn is_spinner(char: char) -> bool {
+    ('\u{2801}'..='\u{28ff}').contains(&char)
 }
 
 /// A turn that is not printing has such a line above the composer.
