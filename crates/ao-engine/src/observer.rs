@@ -19,6 +19,7 @@ mod news;
 mod screens;
 mod target;
 mod transcript;
+mod turns;
 mod usage;
 
 use std::sync::Arc;
@@ -69,7 +70,10 @@ impl Observer {
     pub(crate) async fn run(self) {
         let memory = Memory::default();
         let reading = futures_util::future::join(
-            self.again(async || logged(self.read_files(&memory).await)),
+            self.again(async || {
+                logged(self.read_files(&memory).await);
+                logged(self.tell_turns(&memory).await);
+            }),
             self.again(async || logged(self.look_at_screens(&memory).await)),
         );
         tokio::select! {

@@ -489,6 +489,26 @@ fn a_message_that_stands_in_the_transcript_was_taken_in() {
 }
 
 #[test]
+fn a_turn_that_only_the_status_file_tells_acknowledges_the_message_that_began_it() {
+    let world = World::new(28);
+    let id = world.spawn("native");
+    world.machine.set_composer(&id, "");
+    write_status(&world, &id, "active", "");
+    world.signal(&id, ActivityState::Active);
+    let request =
+        SendRequest { session: id.clone(), text: "go on".to_owned(), idempotency_key: None };
+    world.pass_time(Duration::from_secs(10));
+    world.tasks.block_on(world.engine().messenger.send(request)).unwrap();
+    world.pass_time(Duration::from_secs(1));
+    world.submit(&id, "go on");
+    world.pass_time(Duration::from_secs(2));
+    assert_eq!(world.messages(&id), ["submitted: go on"], "that turn ran before it was typed");
+    write_status(&world, &id, "active", "");
+    world.pass_time(Duration::from_secs(1));
+    assert_eq!(world.messages(&id), ["acknowledged: go on"]);
+}
+
+#[test]
 fn a_wall_clock_that_was_set_back_gives_no_old_status_the_last_word() {
     let world = World::new(27);
     let id = world.spawn("native");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ao_core::ids::SessionId;
 use ao_core::reading::{StatusReading, TranscriptMemory, Usage};
 use ao_core::record::Activity;
-use ao_core::time::Moment;
+use ao_core::time::{Moment, Timestamp};
 
 use super::news::Doubt;
 use super::target::Target;
@@ -61,6 +61,8 @@ pub(super) struct SeenTranscript {
     pub(super) looked_at: Option<Duration>,
     /// When it was last seen to have grown.
     pub(super) grew_at: Option<Duration>,
+    /// Since when a turn runs, going by its last line of meaning.
+    pub(super) active_since: Option<Timestamp>,
     /// What it says was used.
     pub(super) usage: Option<Usage>,
     /// What of that was written down last.
@@ -166,6 +168,11 @@ impl Memory {
         let mut state = self.lock();
         let seen = state.seen.get_mut(&target.session);
         seen.filter(|seen| seen.target.launch == target.launch).map(act)
+    }
+
+    /// Asks something about what was seen of a session, whatever its launch.
+    pub(super) fn of<T>(&self, session: &SessionId, pick: impl FnOnce(&Seen) -> T) -> Option<T> {
+        self.lock().seen.get(session).map(pick)
     }
 
     /// Asks something about everything that was seen, but for what lives on a server that is left

@@ -9,7 +9,7 @@ use ao_core::echo::PromptEcho;
 use ao_core::ports::{RunningAgent, StoreError};
 use ao_core::reading::{PromptSeen, Reading, TranscriptReading};
 use ao_core::receipt::{Evidence, EvidenceKind};
-use ao_core::record::ActivitySource;
+use ao_core::record::{ActivitySource, ActivityState};
 use ao_core::time::{Moment, Timestamp};
 
 use super::memory::{Memory, Seen, SeenTranscript};
@@ -91,6 +91,10 @@ impl Observer {
         };
         if found.has_grown {
             seen.grew_at = Some(now.since_boot);
+        }
+        if let Some((reading, stamp)) = found.last {
+            let is_turn = reading.activity == ActivityState::Active;
+            seen.active_since = is_turn.then_some(stamp);
         }
         self.tell_prompts(target, &found.prompts).await?;
         self.tell_last(target, &found, memory).await?;
