@@ -117,6 +117,7 @@ const fn is_about_session(rule: Rule) -> bool {
         rule,
         Rule::PullRequests
             | Rule::SendFailed
+            | Rule::SignalsLost
             | Rule::DeadlineDue
             | Rule::DeadlineOver
             | Rule::RuntimeDestroyed
@@ -163,6 +164,10 @@ fn facts(lifecycle: &Lifecycle, journal: &[JournalRecord], policy: &Policy) -> V
     }
     if let Some(claim) = &lifecycle.claim {
         facts.push(fact("claim", "done".to_owned(), Some(&claim.at), "agent"));
+    }
+    if let Some(n) = lifecycle.signals_lost {
+        let value = format!("{n} in all; what they told has to be found by looking");
+        facts.push(fact("signals_lost", value, last_loss(journal).as_ref(), "spool"));
     }
     let looked = last_look(journal);
     let runtime = format!("{}/{}", lifecycle.runtime.state, lifecycle.runtime.reason);
@@ -212,8 +217,15 @@ fn last_look(journal: &[JournalRecord]) -> Option<(String, Moment)> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => None,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => None,
     })
+}
+
+fn last_loss(journal: &[JournalRecord]) -> Option<Moment> {
+    let is_loss =
+        |record: &&JournalRecord| matches!(record.entry.fact.kind, FactKind::SignalsLost(_));
+    journal.iter().rev().find(is_loss).map(|record| record.entry.fact.at)
 }
 
 fn asked_end(lifecycle: &Lifecycle, journal: &[JournalRecord]) -> Option<(String, Option<Moment>)> {
@@ -225,7 +237,8 @@ fn asked_end(lifecycle: &Lifecycle, journal: &[JournalRecord]) -> Option<(String
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => None,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => None,
     });
     Some((intent.to_string(), at))
 }

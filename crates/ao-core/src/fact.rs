@@ -34,6 +34,8 @@ pub enum FactKind {
     Due(DeadlineKind),
     /// A planned message could not be sent: the reaction gets its attempt back.
     SendFailed(crate::ledger::IncidentKey),
+    /// Signals of the session were lost on their way, so many in all: what they said is not known.
+    SignalsLost(u64),
 }
 
 /// One compound look.

@@ -402,6 +402,8 @@ pub struct Lifecycle {
     pub exit_asked: bool,
     /// Since when the session axis has its state: idle and turn-finished count from here.
     pub state_since: Moment,
+    /// How many signals were lost on their way, in all launches; absent when none was.
+    pub signals_lost: Option<u64>,
 }
 
 impl Lifecycle {
@@ -427,6 +429,7 @@ impl Lifecycle {
             exit: None,
             exit_asked: false,
             state_since: now,
+            signals_lost: None,
         }
     }
 

@@ -40,6 +40,7 @@ pub fn reduce(session: &Session, fact: &Fact, policy: &Policy, now: &Moment) -> 
         FactKind::Outcome(outcome) => outcome::reduce(&mut plan, outcome),
         FactKind::Due(kind) => due::reduce(&mut plan, kind),
         FactKind::SendFailed(incident) => react::give_back(&mut plan, *incident),
+        FactKind::SignalsLost(n) => signal::lost(&mut plan, *n),
     };
     plan.follow_the_session();
     react::follow(&mut plan);

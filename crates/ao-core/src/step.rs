@@ -144,6 +144,8 @@ closed_enum! {
         DeadlineOver = "deadline_over",
         /// A message could not be sent.
         SendFailed = "send_failed",
+        /// Signals were lost on their way.
+        SignalsLost = "signals_lost",
         /// The verdict is what the record says already.
         Unchanged = "unchanged",
     }

@@ -104,7 +104,8 @@ const fn look_of(fact: &Fact) -> Option<&LookFact> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => None,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => None,
     }
 }
 
@@ -115,7 +116,8 @@ const fn look_mut(fact: &mut Fact) -> Option<&mut LookFact> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => None,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => None,
     }
 }
 

@@ -54,6 +54,7 @@ enum Kind {
     Outcome(u8),
     Due(DeadlineKind),
     SendFailed(IncidentKey),
+    SignalsLost(u64),
 }
 
 fn look_values() -> impl Strategy<Value = LookValues> {
@@ -164,6 +165,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         3 => any::<u8>().prop_map(Kind::Outcome),
         3 => deadline_kinds().prop_map(Kind::Due),
         1 => incident_keys().prop_map(Kind::SendFailed),
+        1 => (0..4_u64).prop_map(Kind::SignalsLost),
     ]
 }
 
@@ -285,6 +287,7 @@ impl Life {
             }),
             Kind::Due(kind) => FactKind::Due(kind),
             Kind::SendFailed(key) => FactKind::SendFailed(key),
+            Kind::SignalsLost(n) => FactKind::SignalsLost(n),
         }
     }
 
@@ -408,7 +411,8 @@ fn check_ends(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
             | FactKind::PullRequests(_)
             | FactKind::Outcome(_)
             | FactKind::Due(_)
-            | FactKind::SendFailed(_)) => prop_assert!(false, "ended by {kind:?}"),
+            | FactKind::SendFailed(_)
+            | FactKind::SignalsLost(_)) => prop_assert!(false, "ended by {kind:?}"),
         }
         prop_assert!(new.detecting.is_none());
     }
@@ -448,6 +452,11 @@ fn check_time(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
         FactKind::PullRequests(_) => {
             prop_assert_eq!(old.session, new.session, "the forge moved the session");
             prop_assert_eq!(old.runtime, new.runtime, "the forge moved the runtime");
+        }
+        FactKind::SignalsLost(_) => {
+            prop_assert_eq!(old.session, new.session, "a loss moved the session");
+            prop_assert_eq!(old.runtime, new.runtime, "a loss moved the runtime");
+            prop_assert_eq!(old.activity, new.activity, "a loss says what the agent does");
         }
         FactKind::Outcome(_) | FactKind::Due(_) | FactKind::SendFailed(_) => {}
     }

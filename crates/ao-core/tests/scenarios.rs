@@ -78,6 +78,7 @@ scenarios![
     checks_that_flap,
     many_deaths_without_a_cause,
     reviews_and_conflicts,
+    signals_that_were_lost,
     silence_and_a_usage_limit,
     the_laptop_sleeps,
     the_machine_reboots,

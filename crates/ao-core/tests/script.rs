@@ -135,6 +135,7 @@ impl Script {
             "look" => return self.look_at(&[(id.clone(), rest.to_owned())]),
             "pr" => FactKind::PullRequests(vec![PrObservation { pr: self.pr(rest) }]),
             "send_failed" => FactKind::SendFailed(incident_key(rest)),
+            "signals_lost" => FactKind::SignalsLost(rest.parse().unwrap()),
             verb => panic!("no such verb: {verb}"),
         };
         let fact = Fact { at: self.now, kind };

@@ -17,6 +17,7 @@ use ao_api::home::Layout;
 use ao_api::signal::SignalRequest;
 use ao_api::spool::{self, Spool};
 use ao_api::status::SpoolCounts;
+use ao_core::fact::{Fact, FactKind};
 use ao_core::ids::{LaunchId, SessionId};
 
 use crate::app::App;
@@ -59,7 +60,7 @@ enum Fate {
 pub(crate) struct Drain {
     app: Arc<App>,
     spool: Spool,
-    /// Losses of each session that the log has.
+    /// Losses of each session that were told.
     told: BTreeMap<String, u64>,
     /// Sessions whose signals could not be taken in, as the log has it.
     stuck: BTreeSet<String>,
@@ -122,10 +123,7 @@ impl Drain {
             tracing::debug!(session, "Signals of no session were dropped.");
             return self.spool.forget(session).map_err(|error| fault(&error));
         }
-        let n_lost = self.spool.n_lost(session);
-        if n_lost > self.told.insert(session.to_owned(), n_lost).unwrap_or(0) {
-            tracing::warn!(session, n_lost, "Signals made room for newer ones.");
-        }
+        self.tell_losses(&id, session).await?;
         for Waiting { file, request } in in_order(self.read(session)?) {
             match self.observe(&id, request).await? {
                 Fate::Done => spool::remove(&file).map_err(|error| fault(&error))?,
@@ -136,6 +134,19 @@ impl Drain {
         let now = self.app.ports.clock.now().wall.as_millis();
         let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
         self.spool.tidy(session, now).map_err(|error| fault(&error))
+    }
+
+    /// A loss is a fact of its own: nobody knows what was lost, so somebody has to look.
+    async fn tell_losses(&mut self, id: &SessionId, session: &str) -> Result<(), Fault> {
+        let n_lost = self.spool.n_lost(session);
+        if n_lost <= self.told.get(session).copied().unwrap_or(0) {
+            return Ok(());
+        }
+        tracing::warn!(session, n_lost, "Signals made room for newer ones.");
+        let fact = Fact { at: self.app.ports.clock.now(), kind: FactKind::SignalsLost(n_lost) };
+        self.app.engine.lifecycle.observe(id, fact).await?;
+        self.told.insert(session.to_owned(), n_lost);
+        Ok(())
     }
 
     fn read(&self, session: &str) -> Result<Vec<Waiting>, Fault> {

@@ -151,6 +151,11 @@ async fn a_loss_is_shown_and_stays_shown() {
         let daemon = home.start("").await;
         assert_eq!(counts(&home).await, expected);
         assert_eq!(client.session("app-1").await.unwrap().status, "needs_input");
+        let explained = client.explain("app-1").await.unwrap();
+        let told: Vec<_> =
+            explained.facts.iter().filter(|fact| fact.kind == "signals_lost").collect();
+        assert_eq!(told.len(), 1, "{explained:#?}");
+        assert!(told[0].value.starts_with("2 in all") && told[0].at.is_some(), "{told:?}");
         daemon.end().await;
     }
 }

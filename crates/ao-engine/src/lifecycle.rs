@@ -292,6 +292,7 @@ fn fact_id(fact: &Fact) -> Option<FactId> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => None,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => None,
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Counted runs of each row, in turn with those of the floor.
+/// Counted runs of each row.
 const RUNS: usize = 300;
 
 /// Runs before them: they load programs and pages.
@@ -35,26 +35,36 @@ fn main() {
     let home = Home::new();
     println!("| what | median | p99 | longest |");
     println!("|---|---|---|---|");
-    let nothing =
-        || Run { program: PathBuf::from("/bin/true"), args: Vec::new(), input: Vec::new() };
-    let version = || Run { program: ao(), args: words("--version"), input: Vec::new() };
-    home.row("a program that does nothing", |_| nothing());
-    home.row("`ao --version`", |_| version());
-    home.row("`ao hook`, the event changes the session", |n| {
-        let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
-        hook(event, &payload(event, 0))
-    });
-    home.row("`ao hook`, the event says nothing new", |_| {
-        hook("PreToolUse", &payload("PreToolUse", 0))
-    });
-    home.row("`ao hook`, payload of 1 MiB", |n| {
-        let event = if n % 2 == 0 { "PreToolUse" } else { "Stop" };
-        hook(event, &payload(event, 1 << 20))
-    });
+    let small = |event| payload(event, 0).to_string().into_bytes();
+    let large = |event| payload(event, 1 << 20).to_string().into_bytes();
+    // A turn begins and ends: each event changes the session.
+    let turn = |n: usize| if n.is_multiple_of(2) { "PreToolUse" } else { "Stop" };
+    let wrapper = home.path("home/bin/ao");
+    home.rows(&[
+        ("a program that does nothing", &|_| Run::new("/bin/true", "", Vec::new())),
+        ("`ao --version`", &|_| Run::new(ao(), "--version", Vec::new())),
+        ("`ao hook`, the event changes the session", &|n| {
+            Run::new(ao(), &format!("hook claude-code {}", turn(n)), small(turn(n)))
+        }),
+        ("the same as an agent calls it, through the wrapper", &|n| {
+            Run::new(&wrapper, &format!("hook claude-code {}", turn(n)), small(turn(n)))
+        }),
+        ("`ao hook`, the event means nothing", &|_| {
+            Run::new(ao(), "hook claude-code Unheard", small("Unheard"))
+        }),
+        ("`ao hook`, payload of 1 MiB", &|n| {
+            Run::new(ao(), &format!("hook claude-code {}", turn(n)), large(turn(n)))
+        }),
+    ]);
     home.ao("stop");
-    home.row("`ao hook`, no daemon: into the spool", |_| {
-        hook("PreToolUse", &payload("PreToolUse", 0))
-    });
+    home.rows(&[
+        ("no daemon: a program that does nothing", &|_| Run::new("/bin/true", "", Vec::new())),
+        ("no daemon: `ao hook` into the spool", &|_| {
+            // Full, every signal would have to make room first.
+            drop(fs::remove_dir_all(home.path("home/spool")));
+            Run::new(ao(), "hook claude-code PreToolUse", small("PreToolUse"))
+        }),
+    ]);
     home.ao("start");
 }
 
@@ -63,7 +73,7 @@ fn ao() -> PathBuf {
 }
 
 fn words(line: &str) -> Vec<String> {
-    line.split(' ').map(str::to_owned).collect()
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 /// What Claude Code sends, and so much text besides.
@@ -90,13 +100,14 @@ struct Run {
     input: Vec<u8>,
 }
 
-fn hook(event: &str, payload: &Value) -> Run {
-    Run {
-        program: ao(),
-        args: words(&format!("hook claude-code {event}")),
-        input: payload.to_string().into_bytes(),
+impl Run {
+    fn new(program: impl Into<PathBuf>, line: &str, input: Vec<u8>) -> Self {
+        Self { program: program.into(), args: words(line), input }
     }
 }
+
+/// A name, and the process of its n-th run.
+type Row<'a> = (&'a str, &'a dyn Fn(usize) -> Run);
 
 /// A home with a daemon and one session.
 struct Home {
@@ -151,18 +162,22 @@ impl Home {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Measures, and prints a line.
-    fn row(&self, what: &str, run: impl Fn(usize) -> Run) {
-        for n in 0..WARM_UP {
-            self.time(&run(n));
+    /// Measures rows in turn, so that they share the moods of the machine, and prints them.
+    fn rows(&self, rows: &[Row<'_>]) {
+        let mut times = vec![Vec::with_capacity(RUNS); rows.len()];
+        for n in 0..WARM_UP + RUNS {
+            for ((_, run), times) in rows.iter().zip(&mut times) {
+                let time = self.time(&run(n));
+                if n >= WARM_UP {
+                    times.push(time.as_secs_f64() * 1000.0);
+                }
+            }
         }
-        let mut times: Vec<Duration> = (0..RUNS).map(|n| self.time(&run(n))).collect();
-        times.sort_unstable();
-        let at = |percent: usize| {
-            let place = (times.len() * percent).div_ceil(100).max(1) - 1;
-            times[place].as_secs_f64() * 1000.0
-        };
-        println!("| {what} | {:.2} ms | {:.2} ms | {:.2} ms |", at(50), at(99), at(100));
+        for ((what, _), mut times) in rows.iter().zip(times) {
+            times.sort_unstable_by(f64::total_cmp);
+            let at = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
+            println!("| {what} | {:.1} ms | {:.1} ms | {:.1} ms |", at(50), at(99), at(100));
+        }
     }
 
     /// From the start of the process to its end.

@@ -40,7 +40,8 @@ pub(super) fn of(plan: &Plan<'_>) -> Vec<(IncidentKey, Condition)> {
         | FactKind::Signal(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
-        | FactKind::SendFailed(_) => false,
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => false,
     };
     if is_from_forge {
         for pr in plan.lifecycle.prs.values() {

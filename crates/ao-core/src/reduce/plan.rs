@@ -82,7 +82,8 @@ impl<'a> Plan<'a> {
             | FactKind::PullRequests(_)
             | FactKind::Outcome(_)
             | FactKind::Due(_)
-            | FactKind::SendFailed(_) => None,
+            | FactKind::SendFailed(_)
+            | FactKind::SignalsLost(_) => None,
         }
     }
 
@@ -274,6 +275,7 @@ const fn unchanged(rule: Rule) -> Rule {
         | Rule::RestoreRequested
         | Rule::PullRequests
         | Rule::DeadlineDue
+        | Rule::SignalsLost
         | Rule::Unchanged => Rule::Unchanged,
     }
 }
@@ -298,6 +300,7 @@ fn describe(fact: &Fact, lifecycle: &Lifecycle) -> String {
         FactKind::SendFailed(incident) => {
             format!("a message of {} could not be sent", incident.reaction)
         }
+        FactKind::SignalsLost(n) => format!("{n} signals were lost in all"),
     }
 }
 

@@ -61,6 +61,21 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     resolve(plan, signal)
 }
 
+/// Takes in that signals were lost, so many in all.
+///
+/// It says nothing about the agent, so no axis moves; what the signals would have told has to be
+/// found by looking.
+pub(super) fn lost(plan: &mut Plan<'_>, n: u64) -> Rule {
+    if plan.lifecycle.is_terminal() {
+        return Rule::Terminal;
+    }
+    if plan.lifecycle.signals_lost.is_none_or(|known| known < n) && n > 0 {
+        plan.lifecycle.signals_lost = Some(n);
+        plan.asks.push(Ask::Look);
+    }
+    Rule::SignalsLost
+}
+
 fn resolve(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     let is_resolved = match plan.lifecycle.session.state {
         SessionState::Detecting => {

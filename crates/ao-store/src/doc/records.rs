@@ -80,6 +80,7 @@ struct_doc!(Lifecycle {
     exit,
     exit_asked,
     state_since,
+    signals_lost,
 });
 
 impl<T: Doc> Doc for Known<T> {

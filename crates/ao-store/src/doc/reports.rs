@@ -39,6 +39,7 @@ enum_doc!(FactKind {
     "outcome" => Outcome(outcome),
     "due" => Due(kind),
     "send_failed" => SendFailed(incident),
+    "signals_lost" => SignalsLost(n),
 });
 struct_doc!(Fact { at, kind });
 struct_doc!(Because { rule, values });

@@ -184,6 +184,7 @@ fn every_kind_of_fact_is_read_as_written() {
         FactKind::Outcome(Outcome::RuntimeDestroyed),
         FactKind::Outcome(Outcome::RestoreRequested),
         FactKind::SendFailed(episode()),
+        FactKind::SignalsLost(3),
     ];
     kinds.extend(launches.map(|launch| FactKind::Outcome(Outcome::Launched(launch))));
     kinds.extend(EndIntent::ALL.iter().map(|it| FactKind::Outcome(Outcome::EndRequested(*it))));
