@@ -107,6 +107,16 @@ fn where_the_status_file_and_the_last_hook_differ_for_long_the_screen_decides() 
 }
 
 #[test]
+fn a_screen_does_not_overrule_a_status_file_that_agrees() {
+    let world = World::new(29);
+    let id = world.spawn("native");
+    write_status(&world, &id, "active", "");
+    world.machine.set_screen(&id, "rest");
+    world.pass_time(Duration::from_mins(2));
+    assert_eq!(activity(&world, &id), "active from native");
+}
+
+#[test]
 fn a_status_file_that_another_process_left_says_nothing() {
     let world = World::new(4);
     let id = working(&world, "native");

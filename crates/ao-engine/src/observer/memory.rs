@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ao_core::ids::SessionId;
 use ao_core::reading::{StatusReading, TranscriptMemory, Usage};
-use ao_core::record::Activity;
+use ao_core::record::{Activity, ActivitySource};
 use ao_core::time::{Moment, Timestamp};
 
 use super::news::Doubt;
@@ -88,6 +88,8 @@ pub(super) struct SeenScreen {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) target: Arc<Target>,
+    /// Whether a hook of this launch was heard.
+    pub(super) is_heard: bool,
     pub(super) env: Option<Env>,
     pub(super) files_not_before: Duration,
     pub(super) status: Option<SeenStatus>,
@@ -99,6 +101,7 @@ impl Seen {
     fn nothing_of(target: Arc<Target>) -> Self {
         Self {
             target,
+            is_heard: false,
             env: None,
             files_not_before: Duration::ZERO,
             status: None,
@@ -157,6 +160,8 @@ impl Memory {
             gone.extend(other);
             let mut seen = same.unwrap_or_else(|| Seen::nothing_of(Arc::clone(target)));
             seen.target = Arc::clone(target);
+            let source = target.activity.map(|activity| activity.source);
+            seen.is_heard |= source == Some(ActivitySource::Hook);
             state.seen.insert(target.session.clone(), seen);
         }
         gone.extend(before.into_values());

@@ -86,8 +86,14 @@ impl Observer {
         // In copy mode a human reads what stood there before.
         let screen = if look.is_in_mode { ScreenReading::UNKNOWN } else { screen };
         let mut known = target.activity;
-        let before = memory.with(target, |seen| seen.screen.doubt).flatten();
-        let reading = reading_of(&screen, known.as_ref());
+        let gap_max = status_gap_max(self.settings.activity_interval);
+        let seen = memory.with(target, |seen| {
+            let status = seen.status_within(gap_max, began_at.since_boot);
+            (seen.screen.doubt, status.map(|it| it.status.reading.activity))
+        });
+        let (before, status) = seen.unwrap_or_default();
+        let reading = reading_of(&screen, known.as_ref())
+            .filter(|reading| may_say(*reading, status, known.as_ref()));
         if Doubt::after(None, reading, known.as_ref(), &began_at).is_some() {
             // What was listed may be old by now.
             let Some(session) = self.ports.sessions.get(&target.session).await? else {
@@ -131,6 +137,15 @@ fn reading_of(screen: &ScreenReading, known: Option<&Activity>) -> Option<Readin
     })
 }
 
+/// Whether a screen may say this beside a status file, which knows better whether a turn runs: it
+/// may show a dialog, confirm what the file says, and take back what another screen said.
+fn may_say(reading: Reading, status: Option<ActivityState>, known: Option<&Activity>) -> bool {
+    let is_of_screen = known.is_some_and(|known| known.source == ActivitySource::Terminal);
+    status.is_none_or(|status| {
+        reading.activity == ActivityState::Blocked || reading.activity == status || is_of_screen
+    })
+}
+
 /// How often a terminal is looked at; `None` for not at all.
 fn look_every(seen: &Seen, status_gap_max: Duration, now: Duration) -> Option<Duration> {
     let (target, screen) = (&seen.target, &seen.screen);
@@ -148,7 +163,7 @@ fn look_every(seen: &Seen, status_gap_max: Duration, now: Duration) -> Option<Du
             let is_request = state == Some(ActivityState::WaitingInput);
             return Some(if is_request { LOOK_SELDOM } else { LOOK_OFTEN });
         }
-        return is_starting(target, now).then_some(LOOK_OFTEN);
+        return is_starting(seen, now).then_some(LOOK_OFTEN);
     }
     Some(match state {
         None | Some(ActivityState::Blocked) => LOOK_QUICKLY,
@@ -165,14 +180,14 @@ fn look_every(seen: &Seen, status_gap_max: Duration, now: Duration) -> Option<Du
                     && transcript.looked_at.is_some_and(|at| at >= looked_at)
                     && transcript.grew_at.is_none_or(|grew_at| grew_at < looked_at)
             });
-            if is_still && !is_starting(target, now) { LOOK_RARELY } else { LOOK_SELDOM }
+            if is_still && !is_starting(seen, now) { LOOK_RARELY } else { LOOK_SELDOM }
         }
     })
 }
 
 /// Whether an agent that should tell of its start has not, and may be in a dialog before it.
-fn is_starting(target: &Target, now: Duration) -> bool {
-    let is_told = target.activity.is_some_and(|it| it.source == ActivitySource::Hook);
+fn is_starting(seen: &Seen, now: Duration) -> bool {
+    let target = &seen.target;
     let age = now.saturating_sub(target.launched_at.since_boot);
-    target.has_start_signal && !is_told && age < START_FOR_MAX
+    target.has_start_signal && !seen.is_heard && age < START_FOR_MAX
 }
