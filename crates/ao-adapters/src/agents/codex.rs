@@ -32,6 +32,9 @@ const PROGRAM: &str = "codex";
 /// machine can read it there, and the command line is to stay short.
 const PROMPT_ARGUMENT_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest text that it submits; a longer one it keeps in the composer, with an error.
+const COMPOSER_CHARS_MAX: usize = 1024 * 1024;
+
 /// Pause between a paste and Enter. It takes a bracketed paste as one, and no pause was needed in
 /// 234 tries of 10 bytes to 1 MB; this is for a machine under load.
 const SETTLE_FOR: Duration = Duration::from_millis(100);
@@ -215,9 +218,12 @@ impl Agent for Codex {
 
     /// A blank before it keeps a slash command and a shell command from being one; a blank after it
     /// closes the list that opens behind an `@` or a `$` and would take the Enter. Codex cuts both
-    /// off.
+    /// off. The longest text that it takes has no room for them; it is shown as a stand-in, in which
+    /// no list opens.
     fn text_to_type<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        Cow::Owned(format!(" {text} "))
+        let has_room =
+            text.len() <= COMPOSER_CHARS_MAX - 2 || text.chars().count() <= COMPOSER_CHARS_MAX - 2;
+        if has_room { Cow::Owned(format!(" {text} ")) } else { Cow::Borrowed(text) }
     }
 
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading> {

@@ -173,6 +173,18 @@ fn what_it_cannot_run_is_said() {
 #[test]
 fn a_text_is_typed_so_that_it_is_no_command() {
     assert_eq!(codex().text_to_type("/compact"), " /compact ");
+    // Codex takes 1 Mi characters, and no more.
+    for (char, n_chars, has_blanks) in [
+        ("x", 1_048_574, true),
+        ("x", 1_048_575, false),
+        ("x", 1_048_576, false),
+        ("ü", 524_288, true),
+    ] {
+        let text = char.repeat(n_chars);
+        let typed = codex().text_to_type(&text).into_owned();
+        let n_blanks = if has_blanks { 2 } else { 0 };
+        assert_eq!(typed.chars().count(), n_chars + n_blanks, "{n_chars} {char}");
+    }
 }
 
 fn event_line(event: &AgentEvent) -> String {
