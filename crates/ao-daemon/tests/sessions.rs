@@ -72,6 +72,43 @@ async fn what_cannot_be_started_is_refused_with_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_not_there_is_told_which_ones_are() {
+    let home = Home::new();
+    let daemon = home.start("[defaults]\nagent = 'nobody'\n").await;
+    let client = home.client();
+    add_app(&client).await;
+    for agent in [None, Some("nobody".to_owned())] {
+        let error = client.spawn(&SpawnRequest { agent, ..spawn_request() }).await.unwrap_err();
+        assert_eq!(error.body().message, "there is no agent `nobody`, only `other`, `scripted`");
+    }
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_names_agent_model_and_permission_and_a_request_stands_over_it() {
+    let home = Home::new();
+    let config = "[defaults]\nagent = 'other'\nmodel = 'small'\npermission = 'plan'\n\
+                  [projects.app]\nmodel = 'large'\n";
+    let daemon = home.start(config).await;
+    let client = home.client();
+    add_app(&client).await;
+    let shown = async |request: &SpawnRequest| {
+        let session = client.spawn(request).await.unwrap();
+        let text = |it: Option<String>| it.unwrap_or_default();
+        [session.agent, text(session.model), text(session.permission_mode)]
+    };
+    let by_configuration = SpawnRequest { agent: None, ..spawn_request() };
+    assert_eq!(shown(&by_configuration).await, ["other", "large", "plan"]);
+    let asked = SpawnRequest {
+        model: Some("mine".to_owned()),
+        permission: Some("auto".to_owned()),
+        ..spawn_request()
+    };
+    assert_eq!(shown(&asked).await, ["scripted", "mine", "auto"]);
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_makes_one_session() {
     let home = Home::new();
     let daemon = home.start("").await;
