@@ -103,7 +103,9 @@ async fn run_command(
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+    // No signals and no children: a hook need not pay for their drivers.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_io().enable_time().build().map_err(|error| {
         let message = format!("the runtime cannot be started: {error}");
         CliError::new(ao_api::ErrorKind::Failed, "RUNTIME", message)
     })
