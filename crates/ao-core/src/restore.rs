@@ -4,7 +4,8 @@
 //! Whether a session *may* be restored now is not decided here: that depends on what is in flight
 //! for it, and on its processes.
 
-use crate::fact::SignalDetail;
+use crate::fact::{FactKind, SignalDetail};
+use crate::journal::JournalRecord;
 use crate::message::{Message, MessageReason, MessageState};
 use crate::record::{ActivityState, Lifecycle, PrReason, SessionReason, SessionState};
 use crate::session::Session;
@@ -30,11 +31,13 @@ pub fn is_lost(lifecycle: &Lifecycle) -> bool {
 
 /// What was under way in an ended session and does not come back with it, as sentence fragments.
 ///
-/// `messages` are those of the session; others than of its last launch are passed over.
-pub fn losses(session: &Session, messages: &[Message]) -> Vec<String> {
+/// `messages` and `journal` are those of the session; what is not of its last launch is passed over.
+pub fn losses(session: &Session, messages: &[Message], journal: &[JournalRecord]) -> Vec<String> {
     let mut lost = Vec::new();
-    let activity = session.lifecycle.activity;
-    lost.extend(activity.and_then(|it| lost_activity(it.state, it.detail)).map(str::to_owned));
+    let activity = last_activity(session, journal);
+    lost.extend(
+        activity.and_then(|(state, detail)| lost_activity(state, detail)).map(str::to_owned),
+    );
     let is_of_the_end =
         |message: &&Message| !session.lifecycle.state_since.is_after(&message.updated_at);
     let n_untyped = messages
@@ -51,6 +54,31 @@ pub fn losses(session: &Session, messages: &[Message]) -> Vec<String> {
         .count();
     lost.extend(counted(n_in_doubt, "may or may not have arrived", "may or may not have arrived"));
     lost
+}
+
+/// What the agent was at when it ended. One that still says goodbye says nothing about that: then
+/// it is what it had said before.
+fn last_activity(
+    session: &Session,
+    journal: &[JournalRecord],
+) -> Option<(ActivityState, Option<SignalDetail>)> {
+    let known = session.lifecycle.activity?;
+    if known.state != ActivityState::Exited {
+        return Some((known.state, known.detail));
+    }
+    let signals = journal.iter().rev().filter_map(|record| match &record.entry.fact.kind {
+        FactKind::Signal(signal) => Some(signal),
+        FactKind::Look(_)
+        | FactKind::SignalsLost(_)
+        | FactKind::PullRequests(_)
+        | FactKind::Outcome(_)
+        | FactKind::Due(_)
+        | FactKind::SendFailed(_) => None,
+    });
+    signals
+        .filter(|signal| Some(&signal.launch) == session.record.launch_id.as_ref())
+        .find(|signal| signal.activity != ActivityState::Exited)
+        .map(|signal| (signal.activity, signal.detail))
 }
 
 fn is_in_doubt(message: &Message) -> bool {
@@ -225,7 +253,7 @@ mod tests {
         messages: &[Message],
         expect: &[&str],
     ) {
-        assert_eq!(losses(&session(activity), messages), expect);
+        assert_eq!(losses(&session(activity), messages, &[]), expect);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "AGENT_ALIVE" => {
             "`ao kill ID` ends what is left of it; its worktree is kept if it holds work"
         }
-        "AGENT_MISSING" => "install it, or put it on the PATH of the shell that runs `ao spawn`",
+        "AGENT_MISSING" => "install it, or put it on the PATH of the shell that runs `ao`",
         "AGENT_UNKNOWN" => {
             "`[agents.NAME]` in the configuration names a program to launch; `ao stop`, then \
              `ao start` takes in a change of it"
@@ -224,23 +224,28 @@ impl From<SpawnError> for Fault {
             SpawnError::Workspace(error) => error.into(),
             SpawnError::Runtime(error) => error.into(),
             SpawnError::Store(error) => error.into(),
-            SpawnError::Agent(_) | SpawnError::Launches(_) => {
-                let fault = Self::new(error.code(), error.kind(), error.to_string());
-                match how_to_install(&error) {
-                    Some(hint) => fault.with_hint(hint),
-                    None => fault,
-                }
-            }
+            SpawnError::Agent(error) => error.into(),
+            SpawnError::Launches(_) => Self::new(error.code(), error.kind(), error.to_string()),
+        }
+    }
+}
+
+impl From<AgentError> for Fault {
+    fn from(error: AgentError) -> Self {
+        let fault = Self::new(error.code(), error.kind(), error.to_string());
+        match how_to_install(&error) {
+            Some(hint) => fault.with_hint(hint),
+            None => fault,
         }
     }
 }
 
 /// How the program of an agent gets onto the machine, where that is known.
-fn how_to_install(error: &SpawnError) -> Option<String> {
-    let SpawnError::Agent(AgentError::Missing { program }) = error else { return None };
+fn how_to_install(error: &AgentError) -> Option<String> {
+    let AgentError::Missing { program } = error else { return None };
     let entry = INVENTORY.iter().find(|entry| entry.program == program)?;
     Some(format!(
-        "`{}` installs it; it has to be on the PATH of the shell that runs `ao spawn`",
+        "`{}` installs it; it has to be on the PATH of the shell that runs `ao`",
         entry.install
     ))
 }
@@ -256,6 +261,7 @@ impl From<RestoreError> for Fault {
                      restore again",
                 )
             }
+            RestoreError::Agent(error) => error.into(),
             RestoreError::Workspace(error) => error.into(),
             RestoreError::Runtime(error) => error.into(),
             RestoreError::Store(error) => error.into(),
@@ -265,7 +271,6 @@ impl From<RestoreError> for Fault {
             | RestoreError::AgentAlive { .. }
             | RestoreError::NoProject { .. }
             | RestoreError::NoAgent { .. }
-            | RestoreError::Agent(_)
             | RestoreError::Launches(_) => Self::new(error.code(), error.kind(), error.to_string()),
         }
     }

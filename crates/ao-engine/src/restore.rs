@@ -33,6 +33,9 @@ const PUT_AWAY_FOR_MAX: Duration = Duration::from_secs(5);
 /// Messages that are looked through for what was lost: a session has far fewer unfinished ones.
 const MESSAGES_MAX: usize = 1_000;
 
+/// Journal entries that are looked through for what the agent was at: an end takes a handful.
+const JOURNAL_MAX: usize = 50;
+
 /// A session to bring back.
 #[derive(Clone)]
 pub struct RestoreRequest {
@@ -299,7 +302,8 @@ impl Restorer {
         self.ports.runtime.find(&runtime).await.map(drop)?;
 
         let messages = self.ports.messages.messages_of(&record.id, MESSAGES_MAX).await?;
-        let mut lost = losses(&loaded.session, &messages);
+        let journal = self.ports.sessions.journal(&record.id, JOURNAL_MAX).await?;
+        let mut lost = losses(&loaded.session, &messages, &journal);
         if !is_there {
             lost.extend(lost_worktree(record, &pre_image));
         }

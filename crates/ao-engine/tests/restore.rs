@@ -545,3 +545,22 @@ fn a_kill_that_meets_the_end_of_a_failed_restore_still_tears_down() {
     assert_eq!(world.kill(&id).workspace.as_str(), "removed");
     world.check_clean();
 }
+
+#[test]
+fn a_turn_that_was_interrupted_is_told_though_the_agent_said_goodbye() {
+    let world = World::new(31);
+    for (activity, expect) in [
+        (ActivityState::Active, &["a turn was running and is interrupted"][..]),
+        (ActivityState::Idle, &[]),
+    ] {
+        let id = world.spawn("scripted");
+        world.signal(&id, activity);
+        world.signal(&id, ActivityState::Exited);
+        die(&world, &id);
+        assert_eq!(restore(&world, &id), expect);
+        // What an earlier launch was at does not come up again.
+        world.signal(&id, ActivityState::Exited);
+        die(&world, &id);
+        assert_eq!(restore(&world, &id), [""; 0]);
+    }
+}
