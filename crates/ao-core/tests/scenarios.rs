@@ -72,6 +72,7 @@ scenarios![
     a_request_for_a_human_escalates_once,
     a_server_dies_under_several,
     a_session_that_claims_to_be_done,
+    an_agent_seen_before_it_takes_its_prompt,
     an_agent_started_without_a_task,
     an_agent_without_signals,
     an_idle_agent_is_told_to_go_on,

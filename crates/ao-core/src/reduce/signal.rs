@@ -41,6 +41,27 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
         // An agent that just started has work to come only if it was launched with some.
         heard.state = ActivityState::Idle;
     }
+    // The very fact that was taken in already is taken in like the first time.
+    let is_first = known.is_none_or(|known| {
+        known.at == at
+            && known.source == signal.source
+            && known.state == ActivityState::Ready
+            && known.detail == Some(SignalDetail::Started)
+    });
+    let is_launched_anew = matches!(
+        plan.lifecycle.session.reason,
+        SessionReason::SpawnRequested | SessionReason::AgentAcknowledged
+    );
+    if heard.state == ActivityState::Idle
+        && heard.detail.is_none()
+        && is_first
+        && awaits_prompt
+        && is_launched_anew
+    {
+        // It rests before it was told anything: the prompt that it was launched with is to come.
+        heard.state = ActivityState::Ready;
+        heard.detail = Some(SignalDetail::Started);
+    }
     plan.lifecycle.activity = Some(heard);
     if settle::ends_claim(signal, signals) {
         plan.lifecycle.claim = None;
