@@ -39,10 +39,11 @@ impl News {
     /// As of when it is a fact; `None` when it says nothing else than what is known, or when that
     /// was heard since.
     pub(super) fn at(&self, known: Option<&Activity>) -> Option<Moment> {
-        // A status file tells of rest a moment after the transcript told why, and not why.
+        // A status file and a screen tell of rest a moment after the transcript told why, and not
+        // why.
         let is_reason = known.is_some_and(|known| {
             known.state == ActivityState::Idle
-                && known.source == ActivitySource::Native
+                && matches!(known.source, ActivitySource::Native | ActivitySource::Terminal)
                 && known.detail.is_none()
         });
         if is_reason && self.reading.is_trouble() {
@@ -180,6 +181,7 @@ mod tests {
     fn why_an_agent_rests_may_be_told_before_that_it_does() {
         let rest = |source| known("idle", 500).map(|known| Activity { source, ..known });
         check("idle api_error", 450, 1_000, rest(ActivitySource::Native), Some(1_000));
+        check("idle usage_limited", 450, 1_000, rest(ActivitySource::Terminal), Some(1_000));
         check("idle api_error", 450, 1_000, rest(ActivitySource::Hook), None);
         check("idle", 450, 1_000, rest(ActivitySource::Native), None);
     }
