@@ -1,10 +1,11 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test bench-hooks lint fmt
+.PHONY: help build demo model test test-agents bench-hooks lint fmt
 
 DEMO_KEEP ?=
 ARGS ?=
+ALL ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,9 @@ model: ## A stand-in model server for real agents, without an account (ARGS='--p
 
 test: ## Run every test; installs tmux where that is possible (ARGS goes to the test runner)
 	@scripts/test $(ARGS)
+
+test-agents: ## Drive the real Claude Code and Codex against a stand-in model server (ALL=1: the long scenarios, too)
+	@ALL='$(ALL)' scripts/test-agents $(ARGS)
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

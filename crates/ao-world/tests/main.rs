@@ -8,3 +8,4 @@ mod end_to_end;
 mod hygiene;
 mod model;
 mod repository;
+mod tools;

@@ -3,17 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Longest wait for anything that has no limit of its own: far beyond what a loaded machine needs.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Between two looks at a condition: well below what any test measures.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) use crate::tools::{git, is_running, pid_of, succeeded, tmux, wait_until};
+use crate::tools::{processes_with, program};
 
 /// So far apart that no pass explains what is seen within a test: only an event can.
 const REAPER_INTERVAL: &str = "600s";
@@ -203,13 +199,7 @@ impl World {
 
     /// Every process with this home in its environment: what we started, and what that started.
     pub(crate) fn processes(&self) -> Vec<Pid> {
-        let ours = format!("AO_HOME={}", self.home().display());
-        let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let pid = entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
-            let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
-            environ.split(|byte| *byte == 0).any(|it| it == ours.as_bytes()).then_some(pid)
-        });
-        numbers.collect()
+        processes_with(&format!("AO_HOME={}", self.home().display()))
     }
 }
 
@@ -223,34 +213,6 @@ impl Drop for World {
             kill_process(pid, Signal::KILL).unwrap_or_default();
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test talks to the program from outside")]
-fn program(name: &str) -> Command {
-    Command::new(name)
-}
-
-/// Runs tmux against the server of a session.
-pub(crate) fn tmux(session: &Value, args: &[&str]) -> Output {
-    let socket = session["handle"]["socket"].as_str().unwrap();
-    program("tmux").arg("-S").arg(socket).args(args).env_remove("TMUX").output().unwrap()
-}
-
-/// Runs git, which has to succeed.
-#[track_caller]
-pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
-    let mut command = program("git");
-    command.args(args).current_dir(directory);
-    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-    succeeded(args, &command.output().unwrap())
-}
-
-/// The standard output of a command that has to have succeeded.
-#[track_caller]
-pub(crate) fn succeeded(args: &[&str], output: &Output) -> String {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {}: {stderr}", output.status);
-    String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// How a command was refused.
@@ -274,34 +236,6 @@ pub(crate) fn refusal(args: &[&str], output: &Output) -> Refusal {
     let is_usage = refusal.exit == 2;
     assert!(is_usage || !refusal.hint.is_empty(), "says nothing about what to do: {refusal:?}");
     refusal
-}
-
-/// Waits for a condition. It holds the only sleep of these tests.
-#[track_caller]
-pub(crate) fn wait_until(claim: &str, mut holds: impl FnMut() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "a deadline on real tools is real time")]
-    let now = Instant::now;
-    let deadline = now() + PATIENCE;
-    while !holds() {
-        assert!(now() < deadline, "not within {PATIENCE:?}: {claim}");
-        #[expect(clippy::disallowed_methods, reason = "the one place where a test waits")]
-        std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// The number of a process in a JSON text.
-#[track_caller]
-pub(crate) fn pid_of(value: &Value) -> Pid {
-    let number = value.as_i64().unwrap_or_else(|| panic!("no process: {value}"));
-    Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
-}
-
-/// Whether a process runs; one that nobody has waited for yet does not.
-pub(crate) fn is_running(pid: Pid) -> bool {
-    let state = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let is_zombie =
-        state.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")));
-    !is_zombie && test_kill_process(pid).is_ok()
 }
 
 /// Reads a process number that an agent wrote.

@@ -1,0 +1,53 @@
+//! The model's server fails.
+
+use crate::for_each_agent;
+use crate::history::{API_ERROR, AUTH_FAILED, IDLE, WORKING};
+use crate::kit::Kit;
+use crate::world::World;
+
+for_each_agent!(
+    an_api_that_fails_for_good_needs_a_human,
+    a_login_that_is_refused_needs_a_human,
+    a_server_that_never_answers_is_a_turn_that_can_be_interrupted,
+);
+
+fn an_api_that_fails_for_good_needs_a_human(kit: Kit) {
+    let world = World::new(kit, "server error");
+    let session = world.spawn(r#"mark-1 MOCK[{"error":"server_error"}]"#);
+    session.wait("needs_input");
+    session.started();
+    session.truth(WORKING, world.model.began("mark-1"));
+    session.truth(API_ERROR, world.model.last());
+    // The next turn is a turn like any other.
+    let receipt = session.send(r#"mark-2 MOCK[{"text":"well again","slow":1}]"#);
+    assert_eq!(receipt["state"], "acknowledged", "{receipt:#}");
+    session.wait("idle");
+    session.worked("mark-2", 1);
+    session.judge();
+    world.was_submitted_once(&["mark-1", "mark-2"]);
+}
+
+fn a_login_that_is_refused_needs_a_human(kit: Kit) {
+    let world = World::new(kit, "login refused");
+    let session = world.spawn(r#"mark-1 MOCK[{"error":"authentication"}]"#);
+    session.wait("needs_input");
+    session.started();
+    session.truth(WORKING, world.model.began("mark-1"));
+    session.truth(AUTH_FAILED, world.model.last());
+    session.judge();
+    world.was_submitted_once(&["mark-1"]);
+}
+
+fn a_server_that_never_answers_is_a_turn_that_can_be_interrupted(kit: Kit) {
+    let world = World::new(kit, "server hangs");
+    let session = world.spawn(r#"mark-1 MOCK[{"hang":true,"times":1},{"text":"hello","slow":1}]"#);
+    session.wait("working");
+    session.wait_until("the turn runs", || world.model.n_submitted("mark-1") == 1);
+    let interrupted = session.press(&["Escape"]);
+    session.wait("idle");
+    session.started();
+    session.truth(WORKING, world.model.began("mark-1"));
+    session.truth(IDLE, interrupted);
+    session.judge();
+    world.was_submitted_once(&["mark-1"]);
+}
