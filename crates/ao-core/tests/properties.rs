@@ -15,7 +15,7 @@ use ao_core::policy::Policy;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
 use ao_core::react::ESCALATED;
 use ao_core::record::{
-    ActivitySource, ActivityState, EndIntent, Exit, Launch, SessionReason, SessionState,
+    ActivitySource, ActivityState, EndIntent, Exit, Launch, Lifecycle, SessionReason, SessionState,
 };
 use ao_core::reduce::reduce;
 use ao_core::session::Session;
@@ -435,7 +435,13 @@ fn check_time(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
         FactKind::Signal(signal) => {
             let is_older = old.activity.is_some_and(|activity| activity.at.is_after(&fact.at));
             let is_foreign = old.launch.as_ref().is_none_or(|launch| launch.id != signal.launch);
-            if is_older || is_foreign {
+            let is_refined = old.activity.is_some_and(|known| {
+                known.source != ActivitySource::Hook && signal.source == ActivitySource::Hook
+            });
+            if is_older && is_refined && !is_foreign {
+                let time = |lifecycle: &Lifecycle| lifecycle.activity.map(|it| it.at);
+                prop_assert_eq!(time(old), time(new), "a late hook turned the clock back");
+            } else if is_older || is_foreign {
                 prop_assert_eq!(old.session, new.session);
                 prop_assert_eq!(old.activity, new.activity);
                 prop_assert_eq!(old.claim, new.claim);

@@ -68,6 +68,7 @@ scenarios![
     a_hiccup_ends_nothing,
     a_kill_reacts_to_nothing,
     a_late_hook_of_an_old_launch,
+    a_late_hook_that_says_more,
     a_process_is_killed,
     a_request_for_a_human_escalates_once,
     a_server_dies_under_several,

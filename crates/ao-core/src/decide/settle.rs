@@ -3,9 +3,12 @@
 //!
 //! It knows nothing of looks and doubts: [`crate::reduce`] asks it only when those allow.
 
+use std::time::Duration;
+
 use crate::agent::Signals;
 use crate::decide::ladder;
 use crate::fact::{SignalDetail, SignalFact};
+use crate::reading::Reading;
 use crate::record::{
     Activity, ActivitySource, ActivityState, Confidence, Lifecycle, PrReason, PrState,
     SessionReason, SessionState, SessionVerdict,
@@ -148,6 +151,26 @@ pub fn replaces(
     !known.state.is_sticky() || ends_sticky(known.state, signal, signals)
 }
 
+/// How late a hook may come that says more of a moment than another source did: far longer than one
+/// takes on a loaded machine, far shorter than a turn that it could be mistaken for.
+pub const LATE_FOR_MAX: Duration = Duration::from_secs(5);
+
+/// Whether a hook says more of what another source told a moment later.
+///
+/// A hook takes its time to arrive, and a status file that was read meanwhile carries a later stamp.
+/// The hook alone says why an agent rests, what it waits for, and that it took a prompt in.
+pub fn refines(known: &Activity, signal: &SignalFact, at: &Moment) -> bool {
+    let is_late = known.at.is_after(at) && known.at.since(at) <= LATE_FOR_MAX;
+    if !is_late || signal.source != ActivitySource::Hook || known.source == ActivitySource::Hook {
+        return false;
+    }
+    let read = Reading { activity: known.state, detail: known.detail };
+    let says_more = signal.is_submit
+        || (signal.activity, signal.detail) != (known.state, known.detail)
+            && (signal.detail.is_some() || signal.activity != known.state);
+    says_more && !read.says_otherwise(Some(&heard(signal, *at)))
+}
+
 /// Whether a later signal is evidence against a sticky state.
 ///
 /// A dialog is on screen: what the agent tells afterwards, or a screen without it, ends it. A
@@ -183,8 +206,6 @@ pub fn ends_claim(signal: &SignalFact, signals: Signals) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::agent::AgentTraits;
     use crate::ids::{FactId, LaunchId};
@@ -331,6 +352,31 @@ mod tests {
         check_replaces("waiting_input", "idle done", Signals::Full, true);
         check_replaces("waiting_input", "blocked terminal", Signals::Full, true);
         check_replaces("waiting_input", "active", Signals::None, true);
+    }
+
+    #[track_caller]
+    fn check_refines(known: &str, hook: &str, seconds_late: u64, expect: bool) {
+        let known = heard(&signal(known), at(20));
+        let hook = signal(hook);
+        assert_eq!(refines(&known, &hook, &at(20 - seconds_late)), expect, "{known:?} {hook:?}");
+    }
+
+    #[test]
+    fn a_hook_that_comes_late_may_say_more_and_nothing_else() {
+        check_refines("idle native", "ready background", 1, true);
+        check_refines("idle native", "idle api_error", 5, true);
+        check_refines("idle native", "waiting_input", 1, true);
+        check_refines("blocked native permission", "blocked question", 1, true);
+        check_refines("active native", "active submit", 1, true);
+        check_refines("idle terminal", "idle interrupted", 1, true);
+        check_refines("idle native", "ready background", 0, false);
+        check_refines("idle native", "ready background", 6, false);
+        check_refines("idle native", "active submit", 1, false);
+        check_refines("idle native usage_limited", "idle", 1, false);
+        check_refines("active native", "blocked permission", 1, false);
+        check_refines("active native", "active", 1, false);
+        check_refines("idle hook", "ready background", 1, false);
+        check_refines("idle native", "ready terminal background", 1, false);
     }
 
     #[test]

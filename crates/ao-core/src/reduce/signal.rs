@@ -18,7 +18,8 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     let at = plan.fact.at;
     let signals = launch.traits.signals;
     let known = plan.lifecycle.activity;
-    if known.is_some_and(|known| known.at.is_after(&at)) {
+    let refined = known.filter(|known| settle::refines(known, signal, &at));
+    if refined.is_none() && known.is_some_and(|known| known.at.is_after(&at)) {
         return Rule::OutdatedSignal;
     }
     if signal.agent_session_id.is_some()
@@ -29,10 +30,11 @@ pub(super) fn reduce(plan: &mut Plan<'_>, signal: &SignalFact) -> Rule {
     if signal.transcript.is_some() && signal.transcript != plan.session.record.transcript {
         plan.transcript.clone_from(&signal.transcript);
     }
-    if !settle::replaces(known.as_ref(), signal, &at, signals) {
+    if refined.is_none() && !settle::replaces(known.as_ref(), signal, &at, signals) {
         return Rule::OutdatedSignal;
     }
-    let mut heard = settle::heard(signal, at);
+    // What it refines is not made older by it.
+    let mut heard = settle::heard(signal, refined.map_or(at, |known| known.at));
     let awaits_prompt = plan.session.record.prompt.is_some();
     if heard.state == ActivityState::Ready
         && heard.detail == Some(SignalDetail::Started)
