@@ -161,6 +161,53 @@ fn background_work_goes_on_while_the_agent_looks_idle() {
 }
 
 #[test]
+fn a_hook_that_says_more_wins_over_the_status_of_the_same_moment_however_they_race() {
+    for seed in 0..60 {
+        let world = World::new(seed);
+        let id = working(&world, "native");
+        write_status(&world, &id, "idle", "");
+        let mut fact = world.tasks.block_on(world.signal_now(&id, ActivityState::Ready));
+        if let FactKind::Signal(signal) = &mut fact.kind {
+            signal.detail = Some(SignalDetail::Background);
+        }
+        // Stamped a moment before the status, and taken in while the status is told: at the next
+        // interval that finds it old enough.
+        fact.at.since_boot -= Duration::from_millis(1);
+        let n_reads = || world.machine.n_calls(Op::ReadFile);
+        let before = n_reads();
+        while n_reads() == before {
+            world.pass_time(Duration::from_millis(1));
+        }
+        world.tasks.block_on(async {
+            world.clock.sleep(Duration::from_millis(499)).await;
+            world.engine().lifecycle.observe(&id, fact).await.unwrap();
+        });
+        world.pass_time(SOON);
+        let shown = activity(&world, &id);
+        assert_eq!(shown, "ready (background) from hook", "seed {seed}");
+    }
+}
+
+#[test]
+fn a_hook_on_its_way_is_waited_for_before_a_status_is_told() {
+    for offset in (0..500).step_by(50) {
+        let world = World::new(30);
+        let id = working(&world, "native");
+        world.pass_time(Duration::from_millis(offset));
+        let mut fact = world.tasks.block_on(world.signal_now(&id, ActivityState::Idle));
+        if let FactKind::Signal(signal) = &mut fact.kind {
+            signal.detail = Some(SignalDetail::Interrupted);
+        }
+        write_status(&world, &id, "idle", "");
+        world.pass_time(Duration::from_millis(200));
+        assert_eq!(activity(&world, &id), "active from hook", "after {offset} ms");
+        world.tasks.block_on(world.engine().lifecycle.observe(&id, fact)).unwrap();
+        world.pass_time(SOON);
+        assert_eq!(activity(&world, &id), "idle (interrupted) from hook");
+    }
+}
+
+#[test]
 fn a_request_for_a_human_outlives_what_its_agent_shows() {
     let world = World::new(7);
     let id = working(&world, "native");

@@ -14,6 +14,10 @@ use super::news::{News, moment_of};
 use super::target::Target;
 use super::{Observer, READ_AT_ONCE, Told, logged};
 
+/// How old a status has to be before it is told: a hook of the same change says more (what the agent
+/// waits for, whether background work goes on), and is on its way.
+const SETTLE_FOR: Duration = Duration::from_millis(250);
+
 /// Longest status file: the known ones have less than a kilobyte.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 
@@ -36,7 +40,7 @@ impl Observer {
         let now = self.ports.clock.now().since_boot;
         // Read before the list, so that a change in between makes the next pass list again.
         let head = self.ports.feed.head().await?;
-        if let Some(targets) = memory.listed(head, now) {
+        if let Some(targets) = memory.listed(head) {
             return Ok(targets);
         }
         let filter = SessionFilter { project: None, with_terminal: false };
@@ -124,7 +128,9 @@ impl Observer {
         let news = News { reading: status.reading, since, seen_at: *now };
         let known = target.activity;
         let is_refused = seen.refused == Some(Refusal { known });
-        let is_changed = if news.at(known.as_ref()).is_some() && !is_refused {
+        let is_fresh = now.since(&since) < SETTLE_FOR;
+        let was_told = news.at(known.as_ref()).is_some() && !is_fresh;
+        let is_changed = if was_told && !is_refused {
             let agent_session_id = status.agent_session_id.clone();
             let told = Told { agent_session_id, ..Told::by(ActivitySource::Native) };
             self.tell(target, &told, &news).await?
@@ -132,7 +138,6 @@ impl Observer {
             false
         };
         let is_against = !is_changed && status.reading.says_otherwise(known.as_ref());
-        let was_told = news.at(known.as_ref()).is_some();
         memory.with(target, |it| {
             let Some(it) = it.status.as_mut() else { return };
             it.refused = (was_told && !is_changed).then_some(Refusal { known });

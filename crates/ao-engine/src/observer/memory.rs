@@ -13,10 +13,6 @@ use ao_core::time::{Moment, Timestamp};
 use super::news::Doubt;
 use super::target::Target;
 
-/// How long a list of sessions is good when the feed tells of no change: a moment of the last
-/// activity alone is no change for the feed, and is read again where it matters.
-const LIST_FOR_MAX: Duration = Duration::from_secs(5);
-
 /// How long a file is left alone that did not answer in time.
 const FILES_PAUSE: Duration = Duration::from_secs(30);
 
@@ -119,7 +115,8 @@ impl Seen {
 
 #[derive(Debug, Default)]
 struct State {
-    listed: Option<(u64, Duration)>,
+    /// The head of the feed when the sessions were last listed.
+    listed_at: Option<u64>,
     seen: BTreeMap<SessionId, Seen>,
     /// Servers that did not answer, by their socket, and until when they are left alone.
     servers: BTreeMap<PathBuf, Duration>,
@@ -136,18 +133,18 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The sessions as last listed, if nothing changed since.
-    pub(super) fn listed(&self, head: u64, now: Duration) -> Option<Vec<Arc<Target>>> {
+    /// The sessions as last listed, if the feed told of no change since. The moment of an activity
+    /// that goes on is no change for the feed; it is read again before anything is told.
+    pub(super) fn listed(&self, head: u64) -> Option<Vec<Arc<Target>>> {
         let state = self.lock();
-        let (known_head, listed_at) = state.listed?;
-        let is_good = known_head == head && now.saturating_sub(listed_at) < LIST_FOR_MAX;
+        let is_good = state.listed_at == Some(head);
         is_good.then(|| state.seen.values().map(|seen| Arc::clone(&seen.target)).collect())
     }
 
     /// Takes a new list in; what was seen of launches that are not on it is handed out.
     pub(super) fn list(&self, targets: &[Arc<Target>], head: u64, now: Duration) -> Vec<Seen> {
         let mut state = self.lock();
-        state.listed = Some((head, now));
+        state.listed_at = Some(head);
         state.servers.retain(|_, until| *until > now);
         let mut before = std::mem::take(&mut state.seen);
         let mut gone = Vec::new();

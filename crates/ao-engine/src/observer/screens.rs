@@ -66,7 +66,9 @@ impl Observer {
     async fn look_at_screen(&self, target: &Target, memory: &Memory) -> Result<(), StoreError> {
         let began_at = self.ports.clock.now();
         memory.with(target, |seen| seen.screen.looked_at = Some(began_at.since_boot));
-        if !self.is_alive(target) {
+        // A terminal outlives its agent: what a dead one left on the screen is no sign of life. One
+        // that dies during the look was alive as of its beginning, which is all that is told.
+        if self.ports.processes.probe(&target.handle.process) != ProcessProbe::Alive {
             return Ok(());
         }
         let looked = self.within(self.ports.terminal.look(&target.handle)).await;
@@ -75,10 +77,6 @@ impl Observer {
             memory.pause_server(target, self.ports.clock.now().since_boot);
             return Ok(());
         };
-        // A terminal outlives its agent: what a dead one left on the screen is no sign of life.
-        if !self.is_alive(target) {
-            return Ok(());
-        }
         let Some(screen) = target.agent.read_screen(&look) else {
             memory.with(target, |seen| seen.screen.is_blind = true);
             return Ok(());
@@ -118,10 +116,6 @@ impl Observer {
             seen.screen.refused = (!is_changed).then_some(refusal);
         });
         Ok(())
-    }
-
-    fn is_alive(&self, target: &Target) -> bool {
-        self.ports.processes.probe(&target.handle.process) == ProcessProbe::Alive
     }
 }
 
