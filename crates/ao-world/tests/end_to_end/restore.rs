@@ -31,21 +31,35 @@ fn started() -> World {
 fn talk(world: &World, name: &str) -> String {
     let args = ["spawn", "--project", "hello", "--name", name, "--agent", "talker"];
     let id = world.ok(&args).trim().to_owned();
-    world.wait_for(&id, "working");
+    wait_until_active(world, &id);
     id
 }
 
-/// How the agent of a session was started so far: `(how, process, colour)`.
+/// Waits until the agent of a session has said that it works: it is taken to work before.
+#[track_caller]
+fn wait_until_active(world: &World, id: &str) {
+    wait_until("the agent says that it works", || world.session(id)["activity"] == "active");
+}
+
+/// How the agent of a session was started so far: `(how, process, colour)`. The one that runs now
+/// has a moment to say so: it works as soon as it is executed.
+#[track_caller]
 fn starts(world: &World, id: &str) -> Vec<(String, Pid, String)> {
-    let text = fs::read_to_string(world.path("starts")).unwrap_or_default();
-    let lines = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    lines
-        .filter(|words| words.get(1) == Some(&id))
-        .map(|words| {
+    let read = || -> Vec<(String, Pid, String)> {
+        let text = fs::read_to_string(world.path("starts")).unwrap_or_default();
+        let lines = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let of_it = lines.filter(|words| words.get(1) == Some(&id));
+        let start = |words: Vec<&str>| {
             let pid = Pid::from_raw(words[2].parse().unwrap()).unwrap();
             (words[0].to_owned(), pid, words.get(3).copied().unwrap_or_default().to_owned())
-        })
-        .collect()
+        };
+        of_it.map(start).collect()
+    };
+    let now = world.pid(id);
+    wait_until("the agent says that it started", || {
+        read().last().is_some_and(|(_, pid, _)| *pid == now)
+    });
+    read()
 }
 
 fn hows(world: &World, id: &str) -> Vec<String> {
@@ -58,8 +72,7 @@ fn assert_one_runs(world: &World, id: &str) {
     let starts = starts(world, id);
     let running: Vec<Pid> =
         starts.iter().map(|(_, pid, _)| *pid).filter(|pid| is_running(*pid)).collect();
-    assert_eq!(running, [starts.last().unwrap().1], "{starts:?}");
-    assert_eq!(world.pid(id), running[0]);
+    assert_eq!(running, [world.pid(id)], "{starts:?}");
 }
 
 fn workspace(world: &World, id: &str) -> PathBuf {
@@ -86,7 +99,7 @@ fn an_agent_that_died_is_resumed_in_its_worktree_by_one_process() {
     let world = started();
     let args = ["spawn", "--project", "hello", "--agent", "talker", "--env", "COLOUR=green"];
     let id = world.ok(&args).trim().to_owned();
-    world.wait_for(&id, "working");
+    wait_until_active(&world, &id);
     let path = workspace(&world, &id);
     make_dirty(&path);
     let refused = world.refused(&["restore", &id]);
