@@ -146,6 +146,10 @@ pub struct TranscriptMemory {
     pub usage: Usage,
     /// The answer that was read last, by its own id: it may be told once more, with other counts.
     pub open: Option<(String, Usage)>,
+    /// When the usage limit ends that was told last: the turn that meets it ends in a later line.
+    pub limit_ends: Option<Timestamp>,
+    /// Whether a plan was made in the turn that was read last: approval is asked for at its end.
+    pub has_plan: bool,
 }
 
 impl TranscriptMemory {
@@ -256,7 +260,7 @@ mod tests {
     fn an_answer_that_is_still_told_counts_once() {
         let usage =
             |input_tokens, cost_microusd| Usage { input_tokens, output_tokens: 1, cost_microusd };
-        let mut memory = TranscriptMemory { usage: usage(10, None), open: None };
+        let mut memory = TranscriptMemory { usage: usage(10, None), ..TranscriptMemory::default() };
         memory.open = Some(("a".to_owned(), usage(5, Some(7))));
         assert_eq!(memory.total(), Usage { output_tokens: 2, ..usage(15, Some(7)) });
         assert_eq!(usage(1, Some(2)).plus(usage(1, Some(3))).cost_microusd, Some(5));

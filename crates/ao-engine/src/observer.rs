@@ -25,7 +25,7 @@ mod usage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ao_core::fact::{Fact, FactKind, SignalFact};
+use ao_core::fact::{Fact, FactKind, SignalDetail, SignalFact};
 use ao_core::ids::AgentSessionId;
 use ao_core::ports::StoreError;
 use ao_core::record::ActivitySource;
@@ -107,7 +107,11 @@ impl Observer {
         let Some(session) = self.ports.sessions.get(&target.session).await? else {
             return Ok(false);
         };
-        let Some(at) = news.at(session.lifecycle.activity.as_ref()) else { return Ok(false) };
+        let as_of = |session: &Session| {
+            let known = session.lifecycle.activity.as_ref();
+            news.at(known).or_else(|| told.completes(session).then_some(news.seen_at))
+        };
+        let Some(at) = as_of(&session) else { return Ok(false) };
         let signal = SignalFact {
             id: fact_id(&target.launch, told.source, news.reading.activity, &at)
                 .unwrap_or_else(|| self.ports.ids.token().into()),
@@ -123,7 +127,7 @@ impl Observer {
             message: None,
         };
         let fact = Fact { at, kind: FactKind::Signal(signal) };
-        let is_news = |session: &Session| news.at(session.lifecycle.activity.as_ref()).is_some();
+        let is_news = |session: &Session| as_of(session).is_some();
         match self.lifecycle.observe_if(&target.session, fact, is_news).await {
             Ok(observed) => Ok(observed.is_changed),
             // Removed while it was read.
@@ -143,6 +147,14 @@ struct Told {
 impl Told {
     const fn by(source: ActivitySource) -> Self {
         Self { source, agent_session_id: None, paused_until: None }
+    }
+
+    /// Whether it tells when a usage limit ends of which only that is not known.
+    fn completes(&self, session: &Session) -> bool {
+        let known = session.lifecycle.activity.and_then(|known| known.detail);
+        self.paused_until.is_some()
+            && session.lifecycle.paused_until.is_none()
+            && known == Some(SignalDetail::UsageLimited)
     }
 }
 

@@ -506,6 +506,19 @@ fn a_transcript_is_read_line_by_line_however_it_grows() {
 }
 
 #[test]
+fn a_usage_limit_of_which_a_hook_told_gets_its_end_from_the_transcript() {
+    let world = World::new(29);
+    let id = working(&world, "native");
+    signal_with(&world, &id, ActivityState::Idle, SignalDetail::UsageLimited);
+    assert_eq!(world.session(&id).lifecycle.paused_until, None);
+    let ends_at = world.clock.now().wall.plus(Duration::from_hours(1));
+    append(&world, &id, &format!("idle@ usage_limited until={}", ends_at.as_millis()));
+    world.pass_time(Duration::from_secs(4));
+    assert_eq!(world.session(&id).lifecycle.paused_until, Some(ends_at));
+    world.until_status(&id, "limited");
+}
+
+#[test]
 fn a_usage_limit_that_only_the_transcript_tells_is_shown() {
     let world = World::new(24);
     let id = working(&world, "native");

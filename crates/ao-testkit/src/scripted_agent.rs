@@ -211,7 +211,10 @@ fn read_fake_line(memory: &mut TranscriptMemory, reading: &mut TranscriptReading
         Some(("prompt", at)) => reading.prompts.push(PromptSeen { text: rest.to_owned(), at }),
         Some((state, at)) => {
             if let Ok(activity) = state.parse() {
-                reading.last = Some((Reading { activity, detail: rest.parse().ok() }, at));
+                // `STATE@MILLIS DETAIL until=MILLIS`
+                let (detail, until) = rest.split_once(" until=").unwrap_or((rest, ""));
+                reading.paused_until = until.parse().ok().map(Timestamp::from_millis);
+                reading.last = Some((Reading { activity, detail: detail.parse().ok() }, at));
             }
         }
         None => {}

@@ -395,6 +395,24 @@ fn read(lines: &str) -> TranscriptReading {
     codex().read_transcript(&mut TranscriptMemory::default(), lines)
 }
 
+/// A pass may end between any two lines.
+#[test]
+fn a_rollout_means_the_same_read_line_by_line() {
+    for (name, rollout) in fixtures("rollouts") {
+        let whole = read(&rollout);
+        let mut memory = TranscriptMemory::default();
+        let mut last = None;
+        let mut usage = None;
+        for line in rollout.lines() {
+            let part = codex().read_transcript(&mut memory, &format!("{line}\n"));
+            usage = part.usage.or(usage);
+            last = part.last.map(|last| (last, part.paused_until)).or(last);
+        }
+        assert_eq!(last, whole.last.map(|last| (last, whole.paused_until)), "{name}");
+        assert_eq!(usage, whole.usage, "{name}");
+    }
+}
+
 #[test]
 fn every_rollout_tells_how_its_last_turn_ended() {
     let expected = [

@@ -17,23 +17,22 @@ const PROMPTS_MAX: usize = 32;
 /// What further lines of a rollout say.
 pub(super) fn read(memory: &mut TranscriptMemory, lines: &str) -> TranscriptReading {
     let mut reading = TranscriptReading::default();
-    let mut limit_ends = None;
-    let mut has_plan = false;
     for line in objects(lines) {
         if is_event(&line, "token_count") {
             // It keeps count of the whole conversation itself.
             memory.usage = usage(&line).unwrap_or(memory.usage);
-            limit_ends = at(&line, &["payload", "rate_limits"]).and_then(end_of_limit);
+            memory.limit_ends = at(&line, &["payload", "rate_limits"]).and_then(end_of_limit);
         }
         let Some(written_at) = moment(&line, &["timestamp"]) else { continue };
         if let Some(text) = prompt(&line) {
             reading.prompts.push(PromptSeen { text, at: written_at });
         }
-        has_plan = is_item(&line, "Plan") || has_plan && !is_event(&line, "task_started");
-        if let Some((activity, detail)) = activity(&line, has_plan) {
+        let is_new_turn = is_event(&line, "task_started");
+        memory.has_plan = is_item(&line, "Plan") || memory.has_plan && !is_new_turn;
+        if let Some((activity, detail)) = activity(&line, memory.has_plan) {
             reading.last = Some((Reading { activity, detail }, written_at));
             let is_limited = detail == Some(SignalDetail::UsageLimited);
-            reading.paused_until = limit_ends.filter(|_end| is_limited);
+            reading.paused_until = memory.limit_ends.filter(|_end| is_limited);
         }
     }
     let n_too_many = reading.prompts.len().saturating_sub(PROMPTS_MAX);
