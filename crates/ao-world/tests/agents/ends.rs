@@ -75,7 +75,10 @@ fn an_agent_that_is_told_to_quit_has_ended(kit: Kit) {
             Kit::Codex => "/quit",
         },
     ]);
-    session.wait_for_screen("it");
+    session.wait_for_screen(match kit {
+        Kit::ClaudeCode => "❯\u{a0}/exit",
+        Kit::Codex => "› /quit",
+    });
     let quit = session.press(&["Enter"]);
     session.wait_until("it has ended", || session.show()["phase"] == "ended");
     session.truth(GOODBYE, quit);

@@ -17,6 +17,8 @@ fn an_api_that_fails_for_good_needs_a_human(kit: Kit) {
     session.wait("needs_input");
     session.started();
     session.truth(WORKING, world.model.began("mark-1"));
+    // The screen may be read before the transcript that tells why.
+    session.perhaps(IDLE);
     session.truth(API_ERROR, world.model.last());
     // The next turn is a turn like any other.
     let receipt = session.send(r#"mark-2 MOCK[{"text":"well again","slow":1}]"#);
@@ -33,6 +35,8 @@ fn a_login_that_is_refused_needs_a_human(kit: Kit) {
     session.wait("needs_input");
     session.started();
     session.truth(WORKING, world.model.began("mark-1"));
+    // The screen may be read before the transcript that tells why.
+    session.perhaps(IDLE);
     session.truth(AUTH_FAILED, world.model.last());
     session.judge();
     world.was_submitted_once(&["mark-1"]);

@@ -65,6 +65,37 @@ impl Kit {
         }
     }
 
+    /// Its command line where nobody supervises it.
+    pub(crate) fn alone(self, prompt: &str) -> Vec<&str> {
+        match self {
+            Self::ClaudeCode => vec!["claude", prompt],
+            Self::Codex => vec!["codex", "--no-daemon", prompt],
+        }
+    }
+
+    /// Gives the user a hook of their own that makes a file; returns where it stands, and what.
+    pub(crate) fn hook(self, home: &Path, makes: &Path) -> (PathBuf, String) {
+        let (place, text) = match self {
+            Self::ClaudeCode => {
+                let hook =
+                    json!({"type": "command", "command": format!("touch '{}'", makes.display())});
+                let hooks = json!([{"hooks": [hook]}]);
+                let settings = json!({"hooks": {"SessionStart": hooks, "Stop": hooks}});
+                (home.join(".claude/settings.json"), settings.to_string())
+            }
+            Self::Codex => {
+                let place = codex_home(home).join("config.toml");
+                let config = fs::read_to_string(&place).unwrap();
+                (
+                    place,
+                    format!("notify = [\"sh\", \"-c\", \"touch '{}'\"]\n{config}", makes.display()),
+                )
+            }
+        };
+        fs::write(&place, &text).unwrap();
+        (place, text)
+    }
+
     /// Writes what a user who has run it before has in the home: no question is left to be asked.
     pub(crate) fn settle_in(self, home: &Path, repository: &Path, model: &str) {
         match self {
@@ -72,7 +103,6 @@ impl Kit {
                 let settled = json!({
                     "hasCompletedOnboarding": true,
                     "theme": "dark",
-                    "bypassPermissionsModeAccepted": true,
                     "customApiKeyResponses": {"approved": [last_20(KEY)], "rejected": []},
                     "projects": {repository.to_str().unwrap(): {"hasTrustDialogAccepted": true}},
                 });

@@ -17,6 +17,7 @@ mod long;
 mod messages;
 mod model;
 mod prompts;
+mod resume;
 #[path = "../tools.rs"]
 mod tools;
 mod traces;

@@ -1,6 +1,7 @@
 //! One home of `ao`, one user's home, one repository, one daemon, one model server, one agent.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -77,20 +78,37 @@ impl World {
         self.dir.path().join(name)
     }
 
-    /// The command line `ao ARGS` as the user of this world types it.
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
+    /// The environment of the user of this world.
+    pub(crate) fn env(&self) -> Vec<(String, OsString)> {
         let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/agents/bin");
         assert!(agents.is_dir(), "the agents are not installed: `make test-agents` does that");
         let mut path = agents.canonicalize().unwrap().into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap());
+        let mut env = vec![("PATH".to_owned(), path)];
+        let mut set = |name: &str, value: OsString| env.push((name.to_owned(), value));
+        set("HOME", self.path("user").into());
+        for (name, value) in [
+            ("LANG", "C.UTF-8"),
+            ("TERM", "xterm-256color"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+        ] {
+            set(name, value.into());
+        }
+        for (name, value) in self.kit.env(&self.path("user"), self.model.url()) {
+            set(name, value.into());
+        }
+        for (name, value) in &self.extra_env {
+            set(name, value.into());
+        }
+        env
+    }
+
+    /// The command line `ao ARGS` as the user of this world types it.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program(env!("CARGO_BIN_EXE_ao-world-ao"));
-        command.args(args).env_clear().env("PATH", path).env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color");
-        command.env("HOME", self.path("user")).env("AO_HOME", self.path("ao"));
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-        command.envs(self.kit.env(&self.path("user"), self.model.url()));
-        command.envs(self.extra_env.iter().copied());
+        command.args(args).env_clear().envs(self.env()).env("AO_HOME", self.path("ao"));
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }
@@ -221,7 +239,16 @@ impl Session<'_> {
 
     /// From this moment on the history has to say this.
     pub(crate) fn truth(&self, says: &'static str, since_ms: impl Into<Option<i64>>) {
-        self.truths.borrow_mut().push(Truth { says, since_ms: since_ms.into() });
+        self.truths.borrow_mut().push(Truth {
+            says,
+            since_ms: since_ms.into(),
+            is_optional: false,
+        });
+    }
+
+    /// The history may say this in between.
+    pub(crate) fn perhaps(&self, says: &'static str) {
+        self.truths.borrow_mut().push(Truth { says, since_ms: None, is_optional: true });
     }
 
     /// The history begins as that of every agent that is started with a prompt.
