@@ -79,7 +79,7 @@ fn meaning(app: &App, record: &SessionRecord, signal: Signal) -> Result<Option<A
                 tracing::debug!(session = %record.id, agent = %told, event, "A hook is of another agent than the session.");
                 return Ok(None);
             };
-            let meant = agent.parse_event(&event, whole(&payload, truncated));
+            let meant = agent.parse_event(&event, &whole(payload, truncated));
             if meant.is_none() {
                 tracing::debug!(session = %record.id, agent = %told, event, "An event means nothing.");
             }
@@ -109,10 +109,16 @@ fn meaning(app: &App, record: &SessionRecord, signal: Signal) -> Result<Option<A
 }
 
 /// A payload as an agent may read it. Of one that was broken off nothing can be read, but that the
-/// event came is known all the same.
-fn whole(payload: &str, is_truncated: bool) -> &str {
-    let is_broken = || serde_json::from_str::<serde::de::IgnoredAny>(payload).is_err();
-    if is_truncated && is_broken() { "{}" } else { payload }
+/// event came is known all the same. One that some other client did not reduce is reduced here.
+fn whole(payload: String, is_truncated: bool) -> String {
+    let is_broken = || serde_json::from_str::<serde::de::IgnoredAny>(&payload).is_err();
+    if is_truncated && is_broken() {
+        "{}".to_owned()
+    } else if payload.len() > SIGNAL_BYTES_MAX {
+        ao_api::payload::reduce(&payload).text
+    } else {
+        payload
+    }
 }
 
 /// The sender's own moment; one that lies ahead of us is now.
@@ -149,8 +155,12 @@ mod tests {
 
     #[test]
     fn a_payload_that_was_broken_off_leaves_its_event() {
+        let whole = |payload: &str, is_truncated| whole(payload.to_owned(), is_truncated);
         assert_eq!(whole("{\"prompt\": \"ab", true), "{}");
         assert_eq!(whole("{\"prompt\": \"ab…[cut]\"}", true), "{\"prompt\": \"ab…[cut]\"}");
         assert_eq!(whole("words", false), "words");
+        let long = serde_json::json!({"prompt": "x".repeat(100_000)}).to_string();
+        let kept: serde_json::Value = serde_json::from_str(&whole(&long, false)).unwrap();
+        assert!(kept["prompt"].as_str().unwrap().ends_with("…[cut]"));
     }
 }
