@@ -32,6 +32,7 @@ use ao_core::record::ActivitySource;
 use ao_core::session::Session;
 use ao_core::time::Timestamp;
 
+use self::files::Whose;
 use self::memory::Memory;
 use self::news::{News, fact_id};
 use self::target::Target;
@@ -69,12 +70,16 @@ impl Observer {
     /// server that hangs delays no status file.
     pub(crate) async fn run(self) {
         let memory = Memory::default();
+        // A screen has to say so twice, and a person who answered a dialog waits for the answer.
+        let half = self.settings.activity_interval / 2;
         let reading = futures_util::future::join(
-            self.again(async || {
-                logged(self.read_files(&memory).await);
+            self.every(half, async || {
+                logged(self.read_files(&memory, Whose::All).await);
                 logged(self.tell_turns(&memory).await);
+                self.ports.clock.sleep(half).await;
+                logged(self.read_files(&memory, Whose::Awaited).await);
             }),
-            self.again(async || logged(self.look_at_screens(&memory).await)),
+            self.every(half, async || logged(self.look_at_screens(&memory).await)),
         );
         tokio::select! {
             biased;
@@ -84,10 +89,10 @@ impl Observer {
     }
 
     /// Does something at every interval, for ever.
-    async fn again<F: Future<Output = ()> + Send>(&self, pass: impl Fn() -> F) {
+    async fn every<F: Future<Output = ()> + Send>(&self, interval: Duration, pass: impl Fn() -> F) {
         loop {
             pass().await;
-            self.ports.clock.sleep(self.settings.activity_interval).await;
+            self.ports.clock.sleep(interval).await;
         }
     }
 

@@ -226,15 +226,17 @@ fn a_request_for_a_human_outlives_what_its_agent_shows() {
 
 #[test]
 fn a_dialog_that_was_answered_ends_with_the_status_file() {
-    let world = World::new(8);
-    let id = working(&world, "native");
-    signal_with(&world, &id, ActivityState::Blocked, SignalDetail::Permission);
-    write_status(&world, &id, "blocked", "");
-    world.pass_time(Duration::from_secs(5));
-    assert_eq!(activity(&world, &id), "blocked (permission) from hook");
-    write_status(&world, &id, "active", "");
-    world.pass_time(SOON);
-    assert_eq!(activity(&world, &id), "active from native");
+    for offset in (0..500).step_by(50) {
+        let world = World::new(8);
+        let id = working(&world, "native");
+        signal_with(&world, &id, ActivityState::Blocked, SignalDetail::Permission);
+        write_status(&world, &id, "blocked", "");
+        world.pass_time(Duration::from_millis(5_000 + offset));
+        assert_eq!(activity(&world, &id), "blocked (permission) from hook");
+        write_status(&world, &id, "active", "");
+        world.pass_time(Duration::from_millis(251));
+        assert_eq!(activity(&world, &id), "active from native", "after {offset} ms");
+    }
 }
 
 #[test]
@@ -526,6 +528,37 @@ fn a_usage_limit_that_only_the_transcript_tells_is_shown() {
     append(&world, &id, "idle@ usage_limited");
     world.pass_time(Duration::from_secs(4));
     assert_eq!(activity(&world, &id), "idle (usage_limited) from transcript");
+}
+
+#[test]
+fn why_a_turn_ended_is_told_before_that_the_screen_shows_it_ended() {
+    for offset in (0..500).step_by(50) {
+        let world = World::new(31);
+        let id = working(&world, "native");
+        world.pass_time(Duration::from_millis(offset));
+        append(&world, &id, "idle@ api_error");
+        world.machine.set_screen(&id, "rest");
+        world.pass_time(Duration::from_millis(1_500));
+        assert_eq!(activity(&world, &id), "idle (api_error) from transcript", "after {offset} ms");
+        let journal = world.tasks.block_on(world.store.journal(&id, 100)).unwrap();
+        let is_of_screen = |kind: &FactKind| matches!(kind, FactKind::Signal(it) if it.source == ActivitySource::Terminal);
+        assert!(!journal.iter().any(|it| is_of_screen(&it.entry.fact.kind)), "{journal:#?}");
+    }
+}
+
+#[test]
+fn a_dialog_that_was_answered_ends_with_the_screen_within_a_second() {
+    for offset in (0..500).step_by(50) {
+        let world = World::new(32);
+        let id = working(&world, "seeing");
+        signal_with(&world, &id, ActivityState::Blocked, SignalDetail::Permission);
+        world.machine.set_screen(&id, "dialog: permission");
+        world.pass_time(Duration::from_millis(3_000 + offset));
+        assert_eq!(activity(&world, &id), "blocked (permission) from hook");
+        world.machine.set_screen(&id, "turn");
+        world.pass_time(Duration::from_millis(800));
+        assert_eq!(activity(&world, &id), "active from terminal", "after {offset} ms");
+    }
 }
 
 #[test]

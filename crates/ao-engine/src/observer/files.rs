@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ao_core::ports::{RunningAgent, SessionFilter, StoreError};
 use ao_core::reading::StatusReading;
-use ao_core::record::ActivitySource;
+use ao_core::record::{Activity, ActivitySource, ActivityState};
 use ao_core::time::Moment;
 use futures_util::StreamExt as _;
 
@@ -14,17 +14,30 @@ use super::news::{News, moment_of};
 use super::target::Target;
 use super::{Observer, READ_AT_ONCE, Told, logged};
 
-/// How old a status has to be before it is told: a hook of the same change says more (what the agent
+/// How old a status or a line of a transcript has to be before it is told: a hook of the same change says more (what the agent
 /// waits for, whether background work goes on), and is on its way.
-const SETTLE_FOR: Duration = Duration::from_millis(250);
+pub(super) const SETTLE_FOR: Duration = Duration::from_millis(250);
 
 /// Longest status file: the known ones have less than a kilobyte.
 const STATUS_BYTES_MAX: usize = 64 * 1024;
 
+/// Whose files a pass reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of every session.
+    All,
+    /// Those of sessions that start or are blocked: a person looks at them and waits.
+    Awaited,
+}
+
 impl Observer {
-    /// Reads the files of every live session once.
-    pub(super) async fn read_files(&self, memory: &Memory) -> Result<(), StoreError> {
-        let targets = self.targets(memory).await?;
+    /// Reads the files of every live session once, or of those only that a person waits for.
+    pub(super) async fn read_files(&self, memory: &Memory, whose: Whose) -> Result<(), StoreError> {
+        let mut targets = self.targets(memory).await?;
+        targets.retain(|target| {
+            let is_blocked = |it: Activity| it.state == ActivityState::Blocked;
+            whose == Whose::All || target.activity.is_none_or(is_blocked)
+        });
         let reading = futures_util::stream::iter(targets).for_each_concurrent(
             READ_AT_ONCE,
             |target| async move {
@@ -128,7 +141,9 @@ impl Observer {
         let news = News { reading: status.reading, since, seen_at: *now };
         let known = target.activity;
         let is_refused = seen.refused == Some(Refusal { known });
-        let is_fresh = now.since(&since) < SETTLE_FOR;
+        // That a turn runs is all that there is to say of one.
+        let says_all = status.reading.activity == ActivityState::Active;
+        let is_fresh = !says_all && now.since(&since) < SETTLE_FOR;
         let was_told = news.at(known.as_ref()).is_some() && !is_fresh;
         let is_changed = if was_told && !is_refused {
             let agent_session_id = status.agent_session_id.clone();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
-use ao_core::reading::{StatusReading, TranscriptMemory, Usage};
+use ao_core::reading::{Reading, StatusReading, TranscriptMemory, Usage};
 use ao_core::record::{Activity, ActivitySource};
 use ao_core::time::{Moment, Timestamp};
 
@@ -44,6 +44,14 @@ pub(super) struct Refusal {
     pub(super) known: Option<Activity>,
 }
 
+/// The last line of meaning of a transcript.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastLine {
+    pub(super) reading: Reading,
+    pub(super) stamp: Timestamp,
+    pub(super) paused_until: Option<Timestamp>,
+}
+
 /// How far a transcript was read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SeenTranscript {
@@ -59,6 +67,8 @@ pub(super) struct SeenTranscript {
     pub(super) grew_at: Option<Duration>,
     /// Since when a turn runs, going by its last line of meaning.
     pub(super) active_since: Option<Timestamp>,
+    /// Its last line of meaning, until that is told.
+    pub(super) untold: Option<LastLine>,
     /// What it says was used.
     pub(super) usage: Option<Usage>,
     /// What of that was written down last.

@@ -15,13 +15,13 @@ use super::news::Doubt;
 use super::target::Target;
 use super::{Observer, READ_AT_ONCE, Told, logged};
 
-/// Terminals looked at in one pass. A look costs a few milliseconds of the terminal server and of
-/// us: this many at every default interval are a sixth of one processor at most. Who has waited
-/// longest beyond its time goes first.
-const LOOKS_PER_PASS_MAX: usize = 8;
+/// Terminals looked at in one pass; there are two in an interval. A look costs a few milliseconds of
+/// the terminal server and of us: this many at every default interval are a sixth of one processor
+/// at most. Who has waited longest beyond its time goes first.
+const LOOKS_PER_PASS_MAX: usize = 4;
 
 /// Between two looks where a person waits to see something: a start, a dialog, a doubt.
-const LOOK_QUICKLY: Duration = Duration::from_millis(500);
+const LOOK_QUICKLY: Duration = Duration::from_millis(250);
 
 /// Between two looks while a turn runs.
 const LOOK_OFTEN: Duration = Duration::from_secs(1);
@@ -109,6 +109,12 @@ impl Observer {
         let refusal = (doubt, Refusal { known });
         if refused.flatten() == Some(refusal) {
             return Ok(());
+        }
+        // The transcript may say why, which no screen does.
+        let now = self.ports.clock.now().since_boot;
+        let env_of = |seen: &mut Seen| seen.env.clone().filter(|_| seen.files_not_before <= now);
+        if let Some(env) = memory.with(target, env_of).flatten() {
+            self.follow_transcript(target, &target.running(&env), memory, true).await?;
         }
         let told = Told::by(ActivitySource::Terminal);
         let is_changed = self.tell(target, &told, &news).await?;

@@ -12,12 +12,14 @@ use ao_core::receipt::{Evidence, EvidenceKind};
 use ao_core::record::{ActivitySource, ActivityState};
 use ao_core::time::{Moment, Timestamp};
 
-use super::memory::{Memory, Seen, SeenTranscript};
+use super::files::SETTLE_FOR;
+use super::memory::{LastLine, Memory, Seen, SeenTranscript};
 use super::news::{News, moment_of};
 use super::target::Target;
 use super::{Observer, Told};
 
-/// How often the length of a transcript is asked for: it backs up what is told sooner elsewhere.
+/// How often the length of a transcript is asked for beside a status file, which tells sooner. Where
+/// there is none, it takes its place at every interval.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Bytes read at once: several turns of a talkative agent.
@@ -76,9 +78,13 @@ impl Observer {
         let Some(path) = target.agent.transcript(running) else { return Ok(()) };
         let now = self.ports.clock.now();
         let due = memory.with(target, |seen| {
-            let looked_at = seen.transcript.looked_at;
+            let (looked_at, has_status) = (seen.transcript.looked_at, seen.status.is_some());
             let is_time = |at: Duration| now.since_boot.saturating_sub(at) >= LOOK_EVERY;
-            (is_news || looked_at.is_none_or(is_time)).then(|| seen.transcript.clone())
+            let is_due = is_news
+                || !has_status
+                || seen.transcript.untold.is_some()
+                || looked_at.is_none_or(is_time);
+            is_due.then(|| seen.transcript.clone())
         });
         let Some(Some(mut seen)) = due else { return Ok(()) };
         if seen.path != path {
@@ -95,9 +101,16 @@ impl Observer {
         if let Some((reading, stamp)) = found.last {
             let is_turn = reading.activity == ActivityState::Active;
             seen.active_since = is_turn.then_some(stamp);
+            let paused_until = found.paused_until;
+            seen.untold = found.is_at_end.then_some(LastLine { reading, stamp, paused_until });
         }
         self.tell_prompts(target, &found.prompts).await?;
-        self.tell_last(target, &found, memory).await?;
+        if let Some(last) = seen.untold
+            && (is_news || now.wall.since(last.stamp) >= SETTLE_FOR)
+        {
+            seen.untold = None;
+            self.tell_last(target, &last, memory).await?;
+        }
         self.note_usage(target, &mut seen).await?;
         memory.with(target, |it| it.transcript = seen);
         Ok(())
@@ -168,10 +181,10 @@ impl Observer {
     async fn tell_last(
         &self,
         target: &Target,
-        found: &Found,
+        last: &LastLine,
         memory: &Memory,
     ) -> Result<(), StoreError> {
-        let Some((reading, stamp)) = found.last.filter(|_| found.is_at_end) else { return Ok(()) };
+        let LastLine { reading, stamp, paused_until } = *last;
         let has_status = memory.with(target, |seen| seen.status.is_some()).unwrap_or(false);
         if has_status && reading.detail.is_none() {
             return Ok(());
@@ -181,8 +194,7 @@ impl Observer {
         let since = moment_of(stamp, &now).filter(|since| !target.launched_at.is_after(since));
         let Some(since) = since else { return Ok(()) };
         let news = News { reading, since, seen_at: now };
-        let told =
-            Told { paused_until: found.paused_until, ..Told::by(ActivitySource::Transcript) };
+        let told = Told { paused_until, ..Told::by(ActivitySource::Transcript) };
         self.tell(target, &told, &news).await.map(drop)
     }
 
