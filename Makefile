@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help build demo model test test-agents bench-hooks lint fmt
 
+AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
 ALL ?=
@@ -13,8 +14,8 @@ help: ## Show this list
 build: ## Build the ao binary (target/debug/ao)
 	cargo build --locked --package ao
 
-demo: ## Three sessions with different fates on a scratch repository (DEMO_KEEP=1 keeps it for a look)
-	@DEMO_KEEP='$(DEMO_KEEP)' scripts/demo
+demo: ## Sessions with different fates on a scratch repository (AGENT=claude-code or codex, DEMO_KEEP=1 keeps it for a look)
+	@DEMO_KEEP='$(DEMO_KEEP)' scripts/demo$(if $(AGENT),-agent '$(AGENT)')
 
 model: ## A stand-in model server for real agents, without an account (ARGS='--port 8390')
 	@cargo run --locked --quiet --package ao-world --bin ao-model -- $(ARGS)

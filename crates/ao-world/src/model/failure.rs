@@ -158,8 +158,9 @@ impl Failure {
     pub(crate) fn headers(&self, is_anthropic: bool) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         headers.extend(self.retry_after.map(|seconds| ("retry-after", seconds.to_string())));
-        if let (Some(resets), true) = (self.resets, is_anthropic) {
-            let prefix = [
+        let Some(resets) = self.resets else { return headers };
+        if is_anthropic {
+            headers.extend([
                 ("anthropic-ratelimit-unified-status", "rejected".to_owned()),
                 ("anthropic-ratelimit-unified-representative-claim", "five_hour".to_owned()),
                 ("anthropic-ratelimit-unified-reset", resets.at.to_string()),
@@ -167,8 +168,14 @@ impl Failure {
                 ("anthropic-ratelimit-unified-5h-utilization", "1.0".to_owned()),
                 ("anthropic-ratelimit-unified-5h-reset", resets.at.to_string()),
                 ("anthropic-ratelimit-unified-overage-status", "rejected".to_owned()),
-            ];
-            headers.extend(prefix);
+            ]);
+        } else {
+            // Codex writes the end of its limit down from these, and not from the body.
+            headers.extend([
+                ("x-codex-primary-used-percent", "100".to_owned()),
+                ("x-codex-primary-window-minutes", "300".to_owned()),
+                ("x-codex-primary-reset-at", resets.at.to_string()),
+            ]);
         }
         headers
     }

@@ -35,7 +35,7 @@ fn is_made(session: &Session<'_>) -> bool {
 fn a_permission_is_asked_for_and_granted(kit: Kit) {
     let world = World::new(kit, "permission granted");
     let session = asked(&world);
-    let granted = session.press(&[kit.grants()]);
+    let granted = session.answer(kit.grants(), kit.permission_dialog());
     session.wait("working");
     session.wait("idle");
     session.truth(WORKING, granted);
@@ -48,7 +48,7 @@ fn a_permission_is_asked_for_and_granted(kit: Kit) {
 fn a_permission_is_asked_for_and_denied(kit: Kit) {
     let world = World::new(kit, "permission denied");
     let session = asked(&world);
-    let denied = session.press(&[&kit.denies(&session.screen())]);
+    let denied = session.answer(&kit.denies(&session.screen()), kit.permission_dialog());
     session.wait("idle");
     session.truth(IDLE, denied);
     assert!(!is_made(&session));
@@ -59,7 +59,7 @@ fn a_permission_is_asked_for_and_denied(kit: Kit) {
 fn a_permission_dialog_is_escaped(kit: Kit) {
     let world = World::new(kit, "permission dialog escaped");
     let session = asked(&world);
-    let escaped = session.press(&["Escape"]);
+    let escaped = session.answer("Escape", kit.permission_dialog());
     session.wait("idle");
     session.truth(IDLE, escaped);
     assert!(!is_made(&session));
@@ -73,7 +73,7 @@ fn a_message_waits_until_the_dialog_is_gone(kit: Kit) {
     session.queue(r#"mark-2 MOCK[{"text":"and that","slow":1}]"#);
     session.wait_until_held("blocked");
     assert!(!session.screen().contains("mark-2"), "{}", session.screen());
-    let granted = session.press(&[kit.grants()]);
+    let granted = session.answer(kit.grants(), kit.permission_dialog());
     session.wait_until_all_acknowledged();
     session.wait_until("it was taken in", || world.model.n_submitted("mark-2") == 1);
     session.wait_until_at_rest();

@@ -1,13 +1,14 @@
 //! The model's server fails.
 
 use crate::for_each_agent;
-use crate::history::{API_ERROR, AUTH_FAILED, IDLE, WORKING};
+use crate::history::{API_ERROR, AUTH_FAILED, IDLE, LIMITED, WORKING};
 use crate::kit::Kit;
 use crate::world::World;
 
 for_each_agent!(
     an_api_that_fails_for_good_needs_a_human,
     a_login_that_is_refused_needs_a_human,
+    a_usage_limit_pauses_until_it_ends,
     a_server_that_never_answers_is_a_turn_that_can_be_interrupted,
 );
 
@@ -38,6 +39,23 @@ fn a_login_that_is_refused_needs_a_human(kit: Kit) {
     // The screen may be read before the transcript that tells why.
     session.perhaps(IDLE);
     session.truth(AUTH_FAILED, world.model.last());
+    session.judge();
+    world.was_submitted_once(&["mark-1"]);
+}
+
+fn a_usage_limit_pauses_until_it_ends(kit: Kit) {
+    // Only a subscriber has one at Claude.
+    let subscription =
+        vec![("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-stand-in"), ("ANTHROPIC_API_KEY", "")];
+    let world = World::with_env(kit, "usage limit", subscription);
+    let session = world.spawn(r#"mark-1 MOCK[{"error":"usage_limit","resets_in":3600}]"#);
+    session.wait("limited");
+    session.started();
+    session.truth(WORKING, world.model.began("mark-1"));
+    // The screen may be read before the transcript that tells why.
+    session.perhaps(IDLE);
+    session.truth(LIMITED, world.model.last());
+    assert_eq!(session.show()["status"], "limited");
     session.judge();
     world.was_submitted_once(&["mark-1"]);
 }

@@ -47,6 +47,8 @@ pub(crate) const QUESTION: &str = "needs_input/awaiting_user_input blocked";
 pub(crate) const API_ERROR: &str = "needs_input/agent_api_error idle";
 /// The provider refused the login.
 pub(crate) const AUTH_FAILED: &str = "needs_input/agent_auth_failed idle";
+/// A usage limit.
+pub(crate) const LIMITED: &str = "needs_input/usage_limited idle";
 /// The process is gone, and a second witness is asked.
 pub(crate) const DYING: &str = "detecting/agent_process_exited active";
 /// Its process was killed in mid-turn.

@@ -76,7 +76,9 @@ fn a_usage_limit_tells_when_it_ends() {
     let head = post(&server, MESSAGES, script).head;
     assert!(head.contains("\r\nanthropic-ratelimit-unified-status: rejected"), "{head}");
     assert!(head.contains("\r\nanthropic-ratelimit-unified-reset: "), "{head}");
-    let error = post(&server, RESPONSES, script).json()["error"].clone();
+    let answer = post(&server, RESPONSES, script);
+    assert!(answer.head.contains("\r\nx-codex-primary-reset-at: "), "{}", answer.head);
+    let error = answer.json()["error"].clone();
     assert_eq!(error["resets_in_seconds"], 120);
     assert!(error["resets_at"].as_i64().unwrap() > 120);
 }
