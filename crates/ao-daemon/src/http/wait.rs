@@ -133,7 +133,8 @@ fn message_outcome(message: &Message, session: &Session, goal: MessageGoal) -> O
         MessageState::Typed => match goal {
             MessageGoal::Typed => (true, false),
             MessageGoal::Submitted | MessageGoal::Acknowledged => (false, cannot_confirm),
-            MessageGoal::Idle => (is_idle_since, false),
+            // One that confirms has not taken it in yet: it rests from what was before.
+            MessageGoal::Idle => (cannot_confirm && is_idle_since, false),
         },
         MessageState::Submitted => match goal {
             MessageGoal::Typed | MessageGoal::Submitted => (true, false),
