@@ -1,7 +1,11 @@
 //! What an agent repeats of a prompt that it took in, and whether that is a message of ours.
 //!
-//! Agents change white space, cut what is long and join what was queued, so the texts are compared
-//! word by word. It decides about receipts only: nothing is typed because of it.
+//! Agents change white space, put letters and their accents together, cut what is long and join what
+//! was queued, so the texts are compared word by word, with every accent apart. It decides about receipts only: nothing is typed because of it.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Longest echo that is kept, in bytes: enough to tell two messages apart.
 pub const ECHO_BYTES_MAX: usize = 1024;
@@ -40,25 +44,32 @@ impl PromptEcho {
     /// Whether this is `message`, alone or as a block of lines among others.
     pub fn is_of(&self, message: &str) -> bool {
         let message: String = message.chars().filter(|&c| !is_invisible(c)).collect();
+        let (message, text) = (decomposed(&message), decomposed(&self.text));
         let ours: Vec<&str> = message.split_whitespace().collect();
         if ours.is_empty() {
             return false;
         }
-        let told: Vec<&str> = self.text.split_whitespace().collect();
+        let told: Vec<&str> = text.split_whitespace().collect();
         if !self.is_cut && told == ours {
             return true;
         }
         // What was queued is joined with line breaks: ours begins at the beginning of a line.
-        self.line_starts().any(|start| {
-            let rest = self.text.get(start..).unwrap_or_default();
+        line_starts(&text).any(|start| {
+            let rest = text.get(start..).unwrap_or_default();
             begins_with(rest, &ours, self.is_cut)
         })
     }
+}
 
-    fn line_starts(&self) -> impl Iterator<Item = usize> + '_ {
-        let after_breaks = self.text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
-        std::iter::once(0).chain(after_breaks)
-    }
+fn line_starts(text: &str) -> impl Iterator<Item = usize> + '_ {
+    let after_breaks = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
+    std::iter::once(0).chain(after_breaks)
+}
+
+/// The same text with every letter apart from its accents (Unicode's NFD): agents and terminals put
+/// them together as they like. Of a text that was cut, the beginning stays the beginning.
+pub fn decomposed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfd().collect()) }
 }
 
 /// Characters that show nothing and that agents take out of what they are told: soft hyphen, zero
@@ -114,6 +125,8 @@ mod tests {
         check("yes please", "yes", false);
         check("anything", " \n", false);
         check("fix the build", "fix\u{200b} the\u{feff} build", true);
+        check("caf\u{e9} \u{d55c}", "cafe\u{301} \u{1112}\u{1161}\u{11ab}", true);
+        check("caf\u{e9}", "cafe\u{300}", false);
     }
 
     #[test]

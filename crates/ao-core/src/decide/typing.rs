@@ -4,6 +4,7 @@
 //! It looks at one terminal and knows no session: [`crate::record`] has the reasons that no screen
 //! shows.
 
+use crate::echo::decomposed;
 use crate::message::{Lane, MessageReason};
 use crate::ports::TerminalLook;
 use crate::reading::{Composer, ScreenReading};
@@ -69,8 +70,9 @@ pub fn enter_turn(look: &TerminalLook, reading: Option<&ScreenReading>, text: &s
 /// Whether what a composer shows is this text, or the end of it.
 ///
 /// Screens break lines, pad, and draw some characters as others, so only letters and digits count,
-/// where there are any.
+/// where there are any; and agents put a letter and its accent together.
 pub fn shows_the_end_of(visible: &str, text: &str) -> bool {
+    let (visible, text) = (&*decomposed(visible), &*decomposed(text));
     let squeeze = |text: &str, counts: fn(char) -> bool| -> String {
         text.chars().filter(|&c| counts(c)).collect()
     };
@@ -160,5 +162,14 @@ mod tests {
         assert!(!shows_the_end_of("again", &text));
         assert!(shows_the_end_of("→ 👍", "→👍"));
         assert!(!shows_the_end_of("→", "→👍"));
+    }
+
+    #[test]
+    fn a_text_is_recognised_when_its_accents_were_put_together() {
+        let apart = "cafe\u{301} \u{1112}\u{1161}\u{11ab} \u{212b}";
+        let together = "caf\u{e9} \u{d55c} \u{c5}";
+        assert!(shows_the_end_of(together, apart));
+        assert!(shows_the_end_of(apart, together));
+        assert!(!shows_the_end_of("caf\u{e9}", apart));
     }
 }
