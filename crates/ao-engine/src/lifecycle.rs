@@ -223,23 +223,28 @@ impl LifecycleManager {
 
     /// Writes down that the machinery of an ended session was put away.
     pub(crate) async fn end_phase(&self, session: &SessionId) -> Result<(), StoreError> {
-        let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(()) };
-        let is_terminal = loaded.session.lifecycle.is_terminal();
-        if loaded.saga.is_some() || !is_terminal || loaded.session.record.phase == Phase::Ended {
-            return Ok(());
+        for _ in 0..CONFLICTS_MAX {
+            let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(()) };
+            let is_terminal = loaded.session.lifecycle.is_terminal();
+            let is_ended = loaded.session.record.phase == Phase::Ended;
+            if loaded.saga.is_some() || !is_terminal || is_ended {
+                return Ok(());
+            }
+            let now = self.ports.clock.now();
+            let mut next = loaded.session;
+            let expected = Expected::Revision(next.lifecycle.revision);
+            next.record.phase = Phase::Ended;
+            next.record.updated_at = now.wall;
+            let mut commit = Commit::on(session.clone(), expected, now);
+            commit.next = Some(next);
+            match self.commit(commit).await {
+                // What was used may be written at the same time; what else was decided is read.
+                Err(StoreError::Conflict { .. }) => {}
+                done => return done,
+            }
         }
-        let now = self.ports.clock.now();
-        let mut next = loaded.session;
-        let expected = Expected::Revision(next.lifecycle.revision);
-        next.record.phase = Phase::Ended;
-        next.record.updated_at = now.wall;
-        let mut commit = Commit::on(session.clone(), expected, now);
-        commit.next = Some(next);
-        match self.commit(commit).await {
-            // Somebody began something with it; the next pass looks again.
-            Ok(()) | Err(StoreError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        // Somebody writes it without pause; a pass that looks at everything tries again.
+        Ok(())
     }
 
     pub(crate) fn message_id(&self) -> MessageId {

@@ -168,3 +168,18 @@ fn a_session_whose_store_row_is_gone_stops_no_loop() {
     assert_eq!(world.told(), ["agent-exited"]);
     assert_eq!(world.tasks.take_panics(), [""; 0]);
 }
+
+#[test]
+fn an_end_is_written_down_at_once_whichever_of_its_writes_meets_another() {
+    for nth in 1..=6 {
+        let world = World::new(nth);
+        let id = world.spawn("scripted");
+        world.signal(&id, ActivityState::Idle);
+        world.pass_time(Duration::from_secs(20));
+        world.store.conflict_next(nth);
+        world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+        world.pass_time(Duration::from_secs(3));
+        let phase = world.session(&id).record.phase.as_str();
+        assert_eq!(phase, "ended", "the {nth}. write conflicts: {}", world.shown(&id));
+    }
+}
