@@ -177,6 +177,17 @@ pub(crate) fn give_back(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
     Rule::SendFailed
 }
 
+/// Forgets what the agent of a session that ends was told: its messages are cancelled, read or not,
+/// and it acts on none of them any more. What still holds at the next observation is news again, for
+/// a human.
+pub(crate) fn forget_what_was_told(plan: &mut Plan<'_>) {
+    for (key, incident) in &mut plan.ledger.open {
+        if plan.policy.reaction(key.reaction).action == ReactionAction::Message {
+            incident.causes.clear();
+        }
+    }
+}
+
 /// Plans one notification for each notifier that hears its priority.
 fn notify(plan: &mut Plan<'_>, key: IncidentKey, saying: Saying, causes: &BTreeSet<CauseKey>) {
     let Some(incident) = plan.ledger.open.get(&key) else { return };

@@ -80,6 +80,9 @@ impl Script {
     fn perform(&mut self, verb: &str, rest: &str) -> Vec<String> {
         match verb {
             "policy" => self.change_policy(rest),
+            "back" => self.now.wall = earlier(&self.now, duration(rest)).wall,
+            // Time passes and nobody is there to take in what comes due.
+            "away" => self.pass_time(duration(rest), duration(rest)),
             "sleep" => self.pass_time(duration(rest), Duration::ZERO),
             "reboot" => self.reboot(),
             "tick" => return self.due(),
@@ -210,6 +213,7 @@ impl Script {
         };
         for word in words {
             match word.split_once('=').unwrap() {
+                ("url", value) => value.clone_into(&mut pr.url),
                 ("head", value) => pr.head = self.known(Sha::new(value)),
                 ("life", value) => pr.life = self.known(value.parse().unwrap()),
                 ("draft", value) => pr.draft = self.known(value.parse().unwrap()),

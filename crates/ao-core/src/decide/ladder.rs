@@ -108,15 +108,29 @@ pub fn observe(known: &mut BTreeMap<PrNumber, Pr>, seen: &Pr) {
     next.url.clone_from(&seen.url);
     next.base.clone_from(&seen.base);
     let mut has_news = next.url != pr.url || next.base != pr.base;
-    has_news |= take(&mut next.head, &seen.head);
+    if next.head.value() != seen.head.value() {
+        // It is known since it is this one.
+        has_news |= take(&mut next.head, &seen.head);
+    }
     has_news |= take(&mut next.life, &seen.life);
     has_news |= take(&mut next.draft, &seen.draft);
     has_news |= take(&mut next.checks, &seen.checks);
     has_news |= take(&mut next.review, &seen.review);
     has_news |= take(&mut next.mergeability, &seen.mergeability);
+    has_news |= of_head(pr, &pr.checks) != of_head(&next, &next.checks);
+    has_news |= of_head(pr, &pr.mergeability) != of_head(&next, &next.mergeability);
     // An observation that only repeats what is known is not written, or every poll would be.
     if has_news {
         *pr = next;
+    }
+}
+
+/// What is known of the head that is there now: a value that was observed before the head was says
+/// nothing about it.
+pub(crate) fn of_head<'k, T>(pr: &Pr, known: &'k Known<T>) -> Option<&'k T> {
+    match (&pr.head, known) {
+        (Known::Known { at: head_at, .. }, Known::Known { at, .. }) if head_at.is_after(at) => None,
+        (Known::Known { .. } | Known::Unknown, _) => known.value(),
     }
 }
 

@@ -142,7 +142,7 @@ fn pr_conditions(pr: &Pr) -> Vec<(IncidentKey, Condition)> {
 /// Only checks that all concluded and passed end it: pending ones, refused ones and none at all
 /// (as a forge shows right after a push) end nothing.
 fn ci_failed(pr: &Pr) -> Condition {
-    match pr.checks.value() {
+    match ladder::of_head(pr, &pr.checks) {
         Some(Checks::Failed { causes }) => Condition::Holds(causes.clone()),
         Some(Checks::Passed) => Condition::Over,
         Some(Checks::None | Checks::Pending | Checks::Refused) | None => Condition::CannotTell,
@@ -170,7 +170,7 @@ fn review(pr: &Pr, reviewer: Reviewer) -> Condition {
 }
 
 fn conflicts(pr: &Pr) -> Condition {
-    match pr.mergeability.value() {
+    match ladder::of_head(pr, &pr.mergeability) {
         Some(Mergeability::Conflicting) => {
             Condition::Holds(one_cause(&format!("conflict/{}/{}", head(pr), pr.base)))
         }
@@ -189,6 +189,7 @@ fn approved_and_green(pr: &Pr) -> Condition {
     else {
         return Condition::CannotTell;
     };
+    let is_of_head = ladder::of_head(pr, &pr.checks).is_some();
     let is_reviewed = match review {
         Review::Approved | Review::NotRequired => true,
         Review::Pending | Review::ChangesRequested { .. } => false,
@@ -203,9 +204,10 @@ fn approved_and_green(pr: &Pr) -> Condition {
     match checks {
         Checks::Failed { .. } | Checks::Refused => Condition::Over,
         Checks::Pending => Condition::CannotTell,
+        Checks::None | Checks::Passed if !is_of_head => Condition::CannotTell,
         Checks::None
             if *review == Review::NotRequired
-                || pr.mergeability.value() != Some(&Mergeability::Clean) =>
+                || ladder::of_head(pr, &pr.mergeability) != Some(&Mergeability::Clean) =>
         {
             Condition::CannotTell
         }

@@ -9,6 +9,7 @@ use crate::ids::{AgentSessionId, InfraIncidentId};
 use crate::ledger::{Ledger, ReactionKind};
 use crate::outbox::Effect;
 use crate::policy::Policy;
+use crate::react;
 use crate::record::{Lifecycle, SessionReason, SessionState, SessionVerdict};
 use crate::session::Session;
 use crate::step::{Ask, Because, Change, MessageOrder, PlannedMessage, Rule, Step};
@@ -134,6 +135,7 @@ impl<'a> Plan<'a> {
         self.lifecycle.detecting = None;
         self.lifecycle.paused_until = None;
         self.message_orders.push(MessageOrder::CancelAll);
+        react::forget_what_was_told(self);
         for kind in [
             DeadlineKind::NoSignal,
             DeadlineKind::AgentIdle,
