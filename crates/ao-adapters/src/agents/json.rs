@@ -3,6 +3,7 @@
 //! It is untrusted and changes with every version of an agent: what is missing or of another kind
 //! is nothing, never an error.
 
+use ao_core::ids::AgentSessionId;
 use ao_core::time::Timestamp;
 use serde_json::Value;
 
@@ -43,9 +44,40 @@ pub(super) fn unix_seconds(value: &Value, path: &[&str]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(seconds.checked_mul(1000)?))
 }
 
+/// Longest id of a conversation, in bytes; those that were seen are UUIDs.
+const CONVERSATION_BYTES_MAX: usize = 128;
+
+/// The conversation that a hook names in `session_id`.
+///
+/// What is no plain word is not taken: anything that the agent starts can send a hook, and a wrong
+/// id would take the place of the one that a restore needs, and be shown to people.
+pub(super) fn conversation(payload: &Value) -> Option<AgentSessionId> {
+    let is_plain = |id: &&str| {
+        id.len() <= CONVERSATION_BYTES_MAX
+            && !id.starts_with('-')
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    text(payload, &["session_id"]).filter(is_plain).map(AgentSessionId::new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conversation_has_a_plain_id_or_none() {
+        let check = |id: &str, expect: bool| {
+            let found = conversation(&serde_json::json!({ "session_id": id }));
+            assert_eq!(found.map(|it| it.as_str().to_owned()), expect.then(|| id.to_owned()));
+        };
+        check("01a204d9-e6c1-7252-aaef-4cfa9a456bc1", true);
+        check("a_1", true);
+        check(&"a".repeat(128), true);
+        check(&"a".repeat(129), false);
+        for id in ["", "--resume", "../../x", "a b", "a\nb", "a\u{1b}]0;hi\u{7}", "\u{e9}"] {
+            check(id, false);
+        }
+    }
 
     #[test]
     fn what_is_not_there_is_nothing() {

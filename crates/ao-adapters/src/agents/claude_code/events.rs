@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use ao_core::echo::PromptEcho;
 use ao_core::fact::SignalDetail;
-use ao_core::ids::AgentSessionId;
 use ao_core::ports::AgentEvent;
 use ao_core::record::ActivityState;
 use ao_core::time::Timestamp;
 use serde_json::Value;
 
+use super::super::json::conversation;
 use super::compose::unwrapped;
 
 /// Longest sentence for people, in characters: a line of a list, not a conversation.
@@ -43,13 +43,12 @@ pub(super) fn parse(event: &str, payload: &str) -> Option<AgentEvent> {
     };
     // A conversation in which nothing was said cannot be resumed: it is none yet.
     let has_begun = event != "SessionStart" || told.word("source") != Some("startup");
-    let conversation = told.word("session_id").filter(|_| has_begun);
     let transcript = told.word("transcript_path").filter(|_| has_begun).map(PathBuf::from);
     let prompt = (event == "UserPromptSubmit").then(|| told.word("prompt")).flatten();
     Some(AgentEvent {
         activity,
         detail,
-        agent_session_id: conversation.map(AgentSessionId::new),
+        agent_session_id: conversation(&payload).filter(|_| has_begun),
         is_submit: event == "UserPromptSubmit"
             && !prompt.is_some_and(|it| it.starts_with(TASK_NOTIFICATION)),
         prompt: prompt.map(|text| PromptEcho::new(&unwrapped(text), false)),

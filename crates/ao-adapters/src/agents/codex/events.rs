@@ -7,12 +7,11 @@ use std::path::PathBuf;
 
 use ao_core::echo::PromptEcho;
 use ao_core::fact::SignalDetail;
-use ao_core::ids::AgentSessionId;
 use ao_core::ports::AgentEvent;
 use ao_core::record::ActivityState;
 use serde_json::Value;
 
-use super::super::json::{object, text};
+use super::super::json::{conversation, object, text};
 
 /// The tool that asks its user.
 const QUESTION_TOOL: &str = "request_user_input";
@@ -33,7 +32,7 @@ pub(super) fn parse(event: &str, payload: &str) -> Option<AgentEvent> {
     Some(AgentEvent {
         activity,
         detail,
-        agent_session_id: text(&payload, &["session_id"]).map(AgentSessionId::new),
+        agent_session_id: conversation(&payload),
         is_submit,
         prompt: prompt.map(|prompt| PromptEcho::new(prompt, false)),
         transcript: text(&payload, &["transcript_path"]).map(PathBuf::from),
