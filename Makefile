@@ -1,11 +1,12 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test test-agents bench-hooks lint fmt
+.PHONY: help build demo model test check-model test-agents bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
+DEPTH ?= 6
 ALL ?=
 
 help: ## Show this list
@@ -22,6 +23,9 @@ model: ## A stand-in model server for real agents, without an account (ARGS='--p
 
 test: ## Run every test; installs tmux where that is possible (ARGS goes to the test runner)
 	@scripts/test $(ARGS)
+
+check-model: ## Walk through the rules and all that waits for them, deeper than the tests do (DEPTH=n)
+	@MODEL_DEPTH='$(DEPTH)' cargo test --locked --release --package ao-core --test main model_check -- --nocapture
 
 test-agents: ## Drive the real Claude Code and Codex against a stand-in model server (ALL=1: the long scenarios, too)
 	@ALL='$(ALL)' scripts/test-agents $(ARGS)
