@@ -6,6 +6,7 @@ mod closing;
 mod contract;
 mod crash;
 mod equality;
+mod fencing;
 mod fossils;
 
 mod opening;
