@@ -32,6 +32,7 @@ pub mod reading;
 pub mod receipt;
 pub mod record;
 pub mod reduce;
+pub mod replay;
 pub mod restore;
 pub mod saga;
 pub mod session;

@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::step::{Rule, Step};
 use crate::time::Moment;
 
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, describe_fact};
 
 /// Decides what follows from one fact.
 ///

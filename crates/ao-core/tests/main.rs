@@ -6,6 +6,7 @@ mod fixtures;
 mod model_check;
 mod properties;
 mod questions;
+mod replay;
 mod rule_table;
 mod scenarios;
 mod script;

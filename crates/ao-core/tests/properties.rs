@@ -10,6 +10,7 @@ use ao_core::fact::{
     ServerProbe, SignalDetail, SignalFact,
 };
 use ao_core::ids::{BranchName, CauseKey, FactId, InfraIncidentId, PrNumber, Sha};
+use ao_core::journal::{JournalEntry, JournalRecord};
 use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::policy::Policy;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
@@ -29,7 +30,7 @@ use crate::fixtures::{after, at, launch_id, policy, seeded, traits};
 
 /// What happens next, and when: its numbers are made into facts about the session as it then is.
 #[derive(Debug, Clone)]
-struct Event {
+pub(crate) struct Event {
     passed: Duration,
     asleep: Duration,
     is_reboot: bool,
@@ -169,7 +170,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     ]
 }
 
-fn events() -> impl Strategy<Value = Event> {
+pub(crate) fn events() -> impl Strategy<Value = Event> {
     (
         select(vec![0_u64, 1, 100, 4_999, 5_000, 30_000, 90_000, 900_000, 3_600_000]),
         prop_oneof![9 => Just(0_u64), 1 => Just(32_400_u64)],
@@ -187,9 +188,11 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// A session that lives through events, and what was planned for it on the way.
-struct Life {
-    session: Session,
-    policy: Policy,
+pub(crate) struct Life {
+    pub(crate) session: Session,
+    pub(crate) policy: Policy,
+    /// Every change so far, as it is written down.
+    pub(crate) journal: Vec<JournalRecord>,
     now: Moment,
     n_launches: u64,
     planned: BTreeSet<String>,
@@ -197,7 +200,7 @@ struct Life {
 }
 
 impl Life {
-    fn new(agent: &str) -> Self {
+    pub(crate) fn new(agent: &str) -> Self {
         let mut policy = policy();
         for line in policy.reactions.values_mut() {
             line.is_enabled = true;
@@ -206,6 +209,7 @@ impl Life {
         let mut life = Self {
             session: seeded(1),
             policy,
+            journal: Vec::new(),
             now: at(Duration::from_hours(1)),
             n_launches: 0,
             planned: BTreeSet::new(),
@@ -292,7 +296,7 @@ impl Life {
     }
 
     /// Takes an event in, and checks everything that must hold of its step.
-    fn live(&mut self, event: &Event) -> Result<(), TestCaseError> {
+    pub(crate) fn live(&mut self, event: &Event) -> Result<(), TestCaseError> {
         let fact = self.fact(event);
         let step = reduce(&self.session, &fact, &self.policy, &self.now);
         let again = reduce(&self.session, &fact, &self.policy, &self.now);
@@ -305,6 +309,14 @@ impl Life {
         self.check_repeat(&next, &fact)?;
         prop_assert!(!status(&next).as_str().is_empty());
         self.session = next;
+        if let Step::Change(change) = step {
+            self.journal.push(JournalRecord {
+                seq: self.journal.len() as u64 + 1,
+                session: self.session.record.id.clone(),
+                revision: self.session.lifecycle.revision,
+                entry: JournalEntry { at: self.now, fact, because: change.because },
+            });
+        }
         Ok(())
     }
 

@@ -109,6 +109,13 @@ impl SessionStore for Gate {
         self.store.journal(id, n_max)
     }
 
+    fn journal_base<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<(u64, Session)>, StoreError>> {
+        self.store.journal_base(id)
+    }
+
     fn remove<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.pass(self.store.remove(id)))
     }

@@ -25,15 +25,6 @@ use crate::{read, write};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-impl SqliteStore {
-    /// The oldest state that the kept journal of a session leads on from, and the position of the
-    /// entry that made it: a replay begins there, with the entries after it.
-    pub fn journal_base<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<(u64, Session)>> {
-        let id = id.clone();
-        Box::pin(self.read(move |conn| read::journal_base(conn, &id)))
-    }
-}
-
 impl SessionStore for SqliteStore {
     fn get<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Session>> {
         let id = id.clone();
@@ -62,6 +53,11 @@ impl SessionStore for SqliteStore {
     fn journal<'a>(&'a self, id: &'a SessionId, n_max: usize) -> Answer<'a, Vec<JournalRecord>> {
         let id = id.clone();
         Box::pin(self.read(move |conn| read::journal(conn, &id, n_max)))
+    }
+
+    fn journal_base<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<(u64, Session)>> {
+        let id = id.clone();
+        Box::pin(self.read(move |conn| read::journal_base(conn, &id)))
     }
 
     fn remove<'a>(&'a self, id: &'a SessionId) -> Answer<'a, ()> {

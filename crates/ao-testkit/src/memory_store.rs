@@ -32,6 +32,8 @@ pub enum Op {
     FindByKey,
     /// `SessionStore::journal`
     Journal,
+    /// `SessionStore::journal_base`
+    JournalBase,
     /// `SessionStore::remove`
     Remove,
     /// `Sagas::in_flight`

@@ -207,6 +207,14 @@ pub trait SessionStore: Send + Sync {
         n_max: usize,
     ) -> BoxFuture<'a, Result<Vec<JournalRecord>, StoreError>>;
 
+    /// The oldest state that the kept journal of a session leads on from, and the position of the
+    /// entry that made it: a replay begins there, with the entries after it. `None` before the first
+    /// entry.
+    fn journal_base<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<(u64, Session)>, StoreError>>;
+
     /// Removes a terminal session's record and everything that hangs on it; one that is not terminal
     /// is `NotFound`. Its id and its idempotency key stay used, effects still pending are performed.
     fn remove<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;

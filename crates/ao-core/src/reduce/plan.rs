@@ -284,13 +284,18 @@ const fn unchanged(rule: Rule) -> Rule {
 
 /// The values that a rule saw, as one sentence fragment.
 fn describe(fact: &Fact, lifecycle: &Lifecycle) -> String {
-    match &fact.kind {
+    describe_fact(&fact.kind).unwrap_or_else(|| super::describe_pr(lifecycle.pr))
+}
+
+/// A fact as one sentence fragment; none for pull requests, where the worst of all is told.
+pub(crate) fn describe_fact(kind: &FactKind) -> Option<String> {
+    Some(match kind {
         FactKind::Look(look) => super::describe_look(look.values),
         FactKind::Signal(signal) => {
             let detail = signal.detail.map_or_else(String::new, |detail| format!(", {detail}"));
             format!("activity {} from {}{detail}", signal.activity, signal.source)
         }
-        FactKind::PullRequests(_) => super::describe_pr(lifecycle.pr),
+        FactKind::PullRequests(_) => return None,
         FactKind::Outcome(outcome) => match outcome {
             Outcome::Launched(launch) => format!("launch `{}` runs", launch.id),
             Outcome::SpawnFailed => "the start failed and was unwound".to_owned(),
@@ -303,7 +308,7 @@ fn describe(fact: &Fact, lifecycle: &Lifecycle) -> String {
             format!("a message of {} could not be sent", incident.reaction)
         }
         FactKind::SignalsLost(n) => format!("{n} signals were lost in all"),
-    }
+    })
 }
 
 fn describe_deadline(kind: &DeadlineKind) -> String {

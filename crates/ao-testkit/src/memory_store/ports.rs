@@ -93,6 +93,15 @@ impl SessionStore for MemoryStore {
         })
     }
 
+    fn journal_base<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<(u64, Session)>, StoreError>> {
+        Box::pin(async move {
+            self.perform(Op::JournalBase, |state| Ok(state.journal_bases.get(id).cloned()))
+        })
+    }
+
     fn remove<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { self.perform(Op::Remove, |state| state.remove(id)) })
     }

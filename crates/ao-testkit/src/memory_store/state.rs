@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) shards: BTreeMap<SessionId, Shard>,
     pub(super) keys: BTreeMap<IdempotencyKey, SessionId>,
     pub(super) journal: Vec<JournalRecord>,
+    /// The state after the first entry of each session: nothing is let go of here.
+    pub(super) journal_bases: BTreeMap<SessionId, (u64, Session)>,
     pub(super) outbox: BTreeMap<u64, OutboxEntry>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) inbox: Vec<InboxItem>,
@@ -43,6 +45,7 @@ impl State {
             shards: BTreeMap::new(),
             keys: BTreeMap::new(),
             journal: Vec::new(),
+            journal_bases: BTreeMap::new(),
             outbox: BTreeMap::new(),
             projects: BTreeMap::new(),
             inbox: Vec::new(),
@@ -114,6 +117,10 @@ impl State {
         if let Some(entry) = journal {
             self.journal_no = self.journal_no.saturating_add(1);
             let seq = self.journal_no;
+            if let Some(shard) = self.shards.get(&session) {
+                let base = self.journal_bases.entry(session.clone());
+                base.or_insert_with(|| (seq, shard.session.clone()));
+            }
             self.journal.push(JournalRecord { seq, session: session.clone(), revision, entry });
         }
         if let Some(key) = idempotency_key {
@@ -218,6 +225,7 @@ impl State {
         self.shards.remove(id);
         self.removed.insert(id.clone());
         self.journal.retain(|record| record.session != *id);
+        self.journal_bases.remove(id);
         self.outbox.retain(|_, entry| {
             entry.session.as_ref() != Some(id) || entry.state == OutboxState::Pending
         });

@@ -21,6 +21,7 @@ pub(super) const ALL: &[Claim] = claims! {
         a_fact_is_taken_in_once,
         sessions_are_listed_in_the_order_of_making,
         the_journal_gives_the_last_entries_oldest_first,
+        the_journal_leads_on_from_the_state_after_its_first_entry,
         only_a_terminal_session_is_removed_and_its_names_stay_used,
         a_session_number_is_never_given_out_again,
         a_project_is_its_id_and_its_path;

@@ -279,6 +279,22 @@ pub(super) fn the_journal_gives_the_last_entries_oldest_first(stores: &Stores) {
     assert_eq!(wait(stores.sessions.journal(&session_id("app-1"), 99)).unwrap().len(), 5);
 }
 
+pub(super) fn the_journal_leads_on_from_the_state_after_its_first_entry(stores: &Stores) {
+    let id = session_id("app-1");
+    let mut revision = begin(stores, seed("app-1"));
+    assert_eq!(wait(stores.sessions.journal_base(&id)), Ok(None));
+    for n in 0..3 {
+        let mut next = rich("app-1");
+        next.record.name = Some(format!("name {n}"));
+        let commit = Commit { next: Some(next), journal: Some(entry(n)), ..on("app-1", revision) };
+        revision = wait(stores.sessions.commit(commit)).unwrap();
+    }
+    let (seq, base) = wait(stores.sessions.journal_base(&id)).unwrap().unwrap();
+    assert_eq!(base.record.name.as_deref(), Some("name 0"));
+    let first = &wait(stores.sessions.journal(&id, 99)).unwrap()[0];
+    assert_eq!((first.seq, first.revision), (seq, base.lifecycle.revision));
+}
+
 pub(super) fn only_a_terminal_session_is_removed_and_its_names_stay_used(stores: &Stores) {
     let id = session_id("app-1");
     let key = IdempotencyKey::new("once");
