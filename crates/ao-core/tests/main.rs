@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod fixtures;
+mod lifecycle;
 mod model_check;
 mod properties;
 mod questions;

@@ -22,7 +22,7 @@ fn table_path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-fn every_question() -> Vec<Question> {
+pub(crate) fn every_question() -> Vec<Question> {
     let mut all = Vec::new();
     for &standing in Standing::ALL {
         for &boot in BootProbe::ALL {
