@@ -24,6 +24,7 @@ use crate::inbox::{InboxItem, InboxQuery, InboxReadRequest, InboxReadResponse};
 use crate::kill::{KillRequest, KillResponse};
 use crate::message::{Message, MessageWaitQuery, MessageWaitResponse, SendRequest, SendResponse};
 use crate::project::{AddProjectRequest, Project};
+use crate::replay::{Replay, ReplayRequest};
 use crate::restore::{RestoreRequest, Restored};
 use crate::routes::{self, with_id};
 use crate::session::{
@@ -318,6 +319,16 @@ impl Client {
     /// Why a session has its status.
     pub async fn explain(&self, id: &str) -> Result<Explain, ClientError> {
         self.get(&with_id(routes::SESSION_EXPLAIN, id)).await
+    }
+
+    /// A session's journal, decided again by today's rules.
+    pub async fn replay(&self, id: &str) -> Result<Replay, ClientError> {
+        self.get(&with_id(routes::SESSION_REPLAY, id)).await
+    }
+
+    /// A session's journal, decided again under another policy.
+    pub async fn replay_with(&self, id: &str, body: &ReplayRequest) -> Result<Replay, ClientError> {
+        self.post(&with_id(routes::SESSION_REPLAY, id), body).await
     }
 
     /// Says what a program inside a session has to say.

@@ -22,6 +22,7 @@ pub mod kill;
 pub mod message;
 pub mod payload;
 pub mod project;
+pub mod replay;
 pub mod restore;
 pub mod routes;
 pub mod session;

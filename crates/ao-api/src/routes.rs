@@ -101,6 +101,8 @@ pub const SESSION_DIFF: &str = "/api/v1/sessions/{id}/diff";
 pub const SESSION_ATTACH: &str = "/api/v1/sessions/{id}/attach";
 /// GET: why a session has its status.
 pub const SESSION_EXPLAIN: &str = "/api/v1/sessions/{id}/explain";
+/// GET: its journal under today's rules; POST: under another policy.
+pub const SESSION_REPLAY: &str = "/api/v1/sessions/{id}/replay";
 /// POST: what a program inside a session has to say.
 pub const SESSION_SIGNAL: &str = "/api/v1/sessions/{id}/signal";
 /// GET: notifications.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attach, config, diff, doctor, events, explain, hook, inbox, interrupt, kill, logs, ls,
-    messages, next, path, project, rename, report, restore, send, show, spawn, stop, wait,
+    messages, next, path, project, rename, replay, report, restore, send, show, spawn, stop, wait,
 };
 
 /// Supervises a fleet of coding agents, each in its own worktree and terminal.
@@ -74,6 +74,8 @@ pub enum ClientCommand {
     Show(show::ShowArgs),
     /// Say why a session has its status.
     Explain(explain::ExplainArgs),
+    /// Say where today's rules, or another policy, would have decided otherwise.
+    Replay(replay::ReplayArgs),
     /// Tell an agent something.
     Send(send::SendArgs),
     /// Press the agent's interrupt key; never kills.

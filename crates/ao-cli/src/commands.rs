@@ -18,6 +18,7 @@ pub mod next;
 pub mod path;
 pub mod project;
 pub mod rename;
+pub mod replay;
 pub mod report;
 pub mod restore;
 pub mod send;
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         ClientCommand::Ls(args) => ls::run(args, context, ui).await,
         ClientCommand::Show(args) => show::run(args, context, ui).await,
         ClientCommand::Explain(args) => explain::run(args, context, ui).await,
+        ClientCommand::Replay(args) => replay::run(args, context, ui).await,
         ClientCommand::Send(args) => send::run(args, context, ui).await,
         ClientCommand::Interrupt(args) => interrupt::run(args, context, ui).await,
         ClientCommand::Attach(args) => attach::run(args, context, ui).await,

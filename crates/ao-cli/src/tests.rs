@@ -559,3 +559,49 @@ async fn a_list_of_ended_sessions_says_how_to_have_them_back() {
     let (ended, _) = ao_with(|_| ok(&json!([session("app-1", &[])])), &["ls", "--all"]).await;
     assert_eq!(ended.err, "");
 }
+
+#[tokio::test]
+async fn a_replay_shows_each_entry_and_counts_what_differs() {
+    let entry = |seq: u64, rule_now: &str, decided_now: &str, different: bool| {
+        json!({
+            "seq": seq, "at": "2026-03-02T12:00:00.000Z", "fact": "pull requests were fetched",
+            "rule_then": "pull_requests", "decided_then": "working/fixing_ci",
+            "rule_now": rule_now, "decided_now": decided_now, "different": different,
+        })
+    };
+    let entries = [
+        entry(8, "pull_requests", "working/fixing_ci", false),
+        entry(
+            9,
+            "pull_requests",
+            "working/fixing_ci; tells the agent (ci-failed #1):\nfix it",
+            true,
+        ),
+        entry(12, "unchanged", "changes nothing", true),
+    ];
+    let replay = json!({
+        "session": "app-1", "after": 7, "entries": entries, "n_entries": 3, "n_differences": 2,
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let policy = dir.path().join("policy.toml");
+    std::fs::write(&policy, "[defaults.reactions.ci-failed]\nretries = 3\n").unwrap();
+    let line = ["replay", "app-1", "--policy", policy.to_str().unwrap()];
+    let answer = |asked: &Asked| match asked.line.as_str() {
+        "POST /api/v1/sessions/app-1/replay" | "GET /api/v1/sessions/app-1/replay" => ok(&replay),
+        _ => ok(&json!({"session": "app-1"})),
+    };
+    let (ended, asked) = ao_with(answer, &line).await;
+    assert_eq!((ended.code, ended.err.as_str()), (exit::DONE, ""));
+    let body = r#"{"policy":"[defaults.reactions.ci-failed]\nretries = 3\n"}"#;
+    assert!(asked.last().unwrap().ends_with(body), "{asked:?}");
+    insta::assert_snapshot!(ended.out, @r"
+    SEQ  TIME                      FACT                        RULE THEN      DECIDED THEN       DECIDED NOW
+      8  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  =
+      9  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  working/fixing_ci; tells the agent (ci-failed #1): fix it
+     12  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  unchanged: changes nothing
+    3 entries after 7, 2 differences
+    ");
+    let (ended, asked) = ao_with(answer, &["replay", "app-1", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&ended.out).unwrap(), replay);
+    assert_eq!(asked.last().unwrap(), "GET /api/v1/sessions/app-1/replay");
+}

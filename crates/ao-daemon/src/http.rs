@@ -12,6 +12,7 @@ mod inbox;
 mod layers;
 mod messages;
 mod projects;
+mod replay;
 mod restore;
 mod serve;
 mod sessions;
@@ -65,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(at::SESSION_DIFF, get(terminal::diff))
         .route(at::SESSION_ATTACH, get(terminal::attach))
         .route(at::SESSION_EXPLAIN, get(sessions::explain))
+        .route(at::SESSION_REPLAY, get(replay::of_today).post(replay::with_policy))
         .route(at::SESSION_SIGNAL, post(signal::signal))
         .route(at::INBOX, get(inbox::list))
         .route(at::INBOX_READ, post(inbox::read))

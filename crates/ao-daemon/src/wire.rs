@@ -3,6 +3,7 @@
 //! Pure: what is not in the record (the diff, the head of the feed) is handed in.
 
 mod explain;
+mod replay;
 mod session;
 
 use ao_api::event::{Event as WireEvent, Reset};
@@ -16,6 +17,7 @@ use ao_core::project::Project;
 use ao_core::time::Timestamp;
 
 pub(crate) use explain::explain;
+pub(crate) use replay::replay;
 pub(crate) use session::{base, changes, kill, session};
 
 /// RFC 3339 in UTC with milliseconds.

@@ -5,6 +5,7 @@ use std::path::Path;
 use ao_api::Client;
 use ao_api::error::ErrorKind;
 use ao_api::kill::{KillRequest, WorkspaceOutcome};
+use ao_api::replay::ReplayRequest;
 use ao_api::session::{RenameRequest, ResolveQuery, SessionsQuery, WaitOutcome, WaitQuery};
 use ao_api::signal::ReportState;
 use ao_api::spawn::SpawnRequest;
@@ -172,6 +173,16 @@ async fn a_report_is_taken_in_once_and_ends_a_wait() {
     let explained = client.explain("app-1").await.unwrap();
     assert_eq!(explained.status, "needs_input");
     assert!(!explained.facts.is_empty() && !explained.would_change.is_empty(), "{explained:?}");
+
+    let replayed = client.replay("app-1").await.unwrap();
+    assert_eq!(replayed.n_differences, 0, "{replayed:?}");
+    assert!(replayed.n_entries > 0 && replayed.after.is_some());
+    let policy = "[defaults.reactions.agent-needs-input]\nenabled = false\n".to_owned();
+    let tried = client.replay_with("app-1", &ReplayRequest { policy }).await.unwrap();
+    assert_eq!((tried.n_entries, tried.n_differences), (replayed.n_entries, 1), "{tried:?}");
+    let policy = "[defaults.reactions.agent-needs-inputs]\n".to_owned();
+    let refused = client.replay_with("app-1", &ReplayRequest { policy }).await.unwrap_err().body();
+    assert_eq!(refused.kind, ErrorKind::User, "{refused:?}");
     daemon.end().await;
 }
 

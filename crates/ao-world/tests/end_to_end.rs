@@ -11,6 +11,7 @@ mod events;
 mod flow;
 mod kill;
 mod messages;
+mod replay;
 mod restore;
 mod spool;
 mod world;

@@ -16,6 +16,12 @@ impl Config {
         self.policy_with(&self.project(project).reactions)
     }
 
+    /// The same with the reactions of another configuration over its own, field by field.
+    pub fn policy_under(&self, project: &ProjectId, changed: &Self) -> Policy {
+        let own = self.project(project).reactions;
+        self.policy_with(&merged(&own, &changed.project(project).reactions))
+    }
+
     /// The same for projects that the file does not name.
     pub fn default_policy(&self) -> Policy {
         self.policy_with(&self.file.defaults.reactions)
