@@ -92,7 +92,7 @@ fn a_question_of_claude_is_a_dialog() {
         {"label":"Blue","description":"like the sea"}]}]}},{"text":"green it is","slow":2}]"#,
     );
     session.wait("needs_input");
-    let seen = session.wait_for_screen("Which colour shall it be?");
+    let seen = session.wait_for_screen("to navigate");
     session.queue(r#"mark-2 MOCK[{"text":"and that","slow":1}]"#);
     session.wait_until_held("blocked");
     let answered = session.answer("Enter", "to navigate");

@@ -80,7 +80,7 @@ fn an_agent_that_is_told_to_quit_has_ended(kit: Kit) {
         Kit::Codex => "› /quit",
     });
     let quit = session.press(&["Enter"]);
-    session.wait_until("it has ended", || session.show()["phase"] == "ended");
+    session.wait("errored");
     session.truth(GOODBYE, quit);
     session.truth(LEAVING, None);
     session.truth(EXITED, None);

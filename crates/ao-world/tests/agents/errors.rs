@@ -9,6 +9,7 @@ for_each_agent!(
     an_api_that_fails_for_good_needs_a_human,
     a_login_that_is_refused_needs_a_human,
     a_usage_limit_pauses_until_it_ends,
+    a_connection_that_is_cut_is_asked_again_and_submits_nothing_twice,
     a_server_that_never_answers_is_a_turn_that_can_be_interrupted,
 );
 
@@ -56,6 +57,18 @@ fn a_usage_limit_pauses_until_it_ends(kit: Kit) {
     session.perhaps(IDLE);
     session.truth(LIMITED, world.model.last());
     assert_eq!(session.show()["status"], "limited");
+    session.judge();
+    world.was_submitted_once(&["mark-1"]);
+}
+
+fn a_connection_that_is_cut_is_asked_again_and_submits_nothing_twice(kit: Kit) {
+    let world = World::new(kit, "connection cut");
+    let session = world.spawn(r#"mark-1 MOCK[{"drop":true,"times":1},{"text":"well","slow":1}]"#);
+    session.wait("working");
+    session.wait("idle");
+    session.started();
+    session.worked("mark-1", 1);
+    assert!(world.model.turns().len() > 1, "nothing was asked again");
     session.judge();
     world.was_submitted_once(&["mark-1"]);
 }

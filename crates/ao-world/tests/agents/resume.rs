@@ -28,6 +28,7 @@ fn a_restored_session_goes_on_in_its_conversation(kit: Kit) {
     session.truth(DYING, killed);
     session.truth(CRASHED, killed);
 
+    session.wait_until("it is put away", || session.show()["phase"] == "ended");
     world.ok(&["restore", &session.id]);
     session.truth(RESTORING, None);
     session.wait("idle");
