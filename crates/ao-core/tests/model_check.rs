@@ -5,11 +5,8 @@
 //! that the states are finitely many. One walk over every fact at once would not end, so each scope
 //! takes a part of the facts in full. `MODEL_DEPTH` walks deeper than the default.
 
-#[path = "model/action.rs"]
 mod action;
-#[path = "model/promises.rs"]
 mod promises;
-#[path = "model/state.rs"]
 mod state;
 
 use std::collections::{BTreeSet, VecDeque};
