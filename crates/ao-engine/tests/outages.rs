@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::{World, project_id};
+use ao_core::time::Timestamp;
 
 #[test]
 fn a_server_that_is_gone_is_one_incident_and_every_worktree_stays() {
@@ -26,6 +27,21 @@ fn a_server_that_is_gone_is_one_incident_and_every_worktree_stays() {
         assert_eq!(world.told(), ["infrastructure"], "seed {seed}");
         assert_eq!(world.n_incidents(), 1);
     }
+}
+
+#[test]
+fn a_reboot_ends_its_sessions_although_the_wall_clock_was_set_back() {
+    let world = World::new(1);
+    let id = world.spawn("mute");
+    world.crash();
+    world.machine.reboot(Duration::from_mins(5));
+    world.clock.jump_wall_to(Timestamp::from_millis(1_000));
+    world.boot();
+    world.pass_time(Duration::from_secs(2));
+    world.check(
+        &id,
+        "terminated (terminated/host_rebooted, missing/host_rebooted, ended, worktree present)",
+    );
 }
 
 #[test]

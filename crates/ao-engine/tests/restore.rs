@@ -345,6 +345,21 @@ fn a_restore_that_fails_at_any_step_keeps_the_work_and_can_be_repeated() {
 }
 
 #[test]
+fn a_worktree_that_a_failed_restore_made_all_the_same_is_in_the_record() {
+    let world = World::new(1);
+    let id = world.spawn("scripted");
+    world.kill(&id);
+    assert_eq!(world.session(&id).record.workspace.fate.as_str(), "removed");
+    let error = WorkspaceError::Git { message: "killed".to_owned() };
+    world.workspace.lose_next(WorkspaceOp::Restore, error);
+    ask(&world, &id).unwrap();
+    world.until(&id, |session| session.lifecycle.is_terminal());
+    assert_eq!(world.session(&id).record.workspace.fate.as_str(), "present");
+    world.kill(&id);
+    world.check_clean();
+}
+
+#[test]
 fn a_kill_during_a_restore_unwinds_it_and_then_tears_down() {
     let world = World::new(20);
     let id = world.spawn("mute");

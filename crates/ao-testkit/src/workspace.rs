@@ -48,6 +48,7 @@ struct State {
     repos: BTreeMap<PathBuf, FakeRepo>,
     plain: Vec<PathBuf>,
     faults: BTreeMap<WorkspaceOp, VecDeque<WorkspaceError>>,
+    lost: BTreeMap<WorkspaceOp, VecDeque<WorkspaceError>>,
 }
 
 impl FakeWorkspace {
@@ -78,6 +79,11 @@ impl FakeWorkspace {
     /// Makes the next call of this kind fail; further ones queue behind it.
     pub fn fail_next(&self, op: WorkspaceOp, error: WorkspaceError) {
         self.state().faults.entry(op).or_default().push_back(error);
+    }
+
+    /// Lets the next `create` or `restore` do what it was asked, and fail nevertheless.
+    pub fn lose_next(&self, op: WorkspaceOp, error: WorkspaceError) {
+        self.state().lost.entry(op).or_default().push_back(error);
     }
 
     /// Writes a file in a worktree; `false` when there is no such worktree.
@@ -175,6 +181,17 @@ impl State {
         }
     }
 
+    fn answer<T>(
+        &mut self,
+        op: WorkspaceOp,
+        answer: Result<T, WorkspaceError>,
+    ) -> Result<T, WorkspaceError> {
+        match self.lost.get_mut(&op).and_then(VecDeque::pop_front) {
+            Some(error) => Err(error),
+            None => answer,
+        }
+    }
+
     fn repo(&mut self, path: &Path) -> Result<&mut FakeRepo, WorkspaceError> {
         self.repos.get_mut(path).ok_or_else(|| WorkspaceError::NotARepo { path: path.to_owned() })
     }
@@ -232,7 +249,8 @@ impl Workspace for FakeWorkspace {
         Box::pin(async move {
             let mut state = self.state();
             state.fault(WorkspaceOp::Create)?;
-            state.make(request)
+            let made = state.make(request);
+            state.answer(WorkspaceOp::Create, made)
         })
     }
 
@@ -243,7 +261,8 @@ impl Workspace for FakeWorkspace {
         Box::pin(async move {
             let mut state = self.state();
             state.fault(WorkspaceOp::Restore)?;
-            state.make(request)
+            let made = state.make(request);
+            state.answer(WorkspaceOp::Restore, made)
         })
     }
 

@@ -147,14 +147,17 @@ fn standing(lifecycle: &Lifecycle, look: &LookFact, at: &Moment) -> Standing {
         None => {}
     }
     let Some(launch) = &lifecycle.launch else { return Standing::NoLaunch };
-    if look.launch != launch.id || launch.committed_at.is_after(at) {
+    // A look in a later boot is later, whatever the wall clock was set to in between.
+    let is_later_boot = look.values.boot == BootProbe::Rebooted;
+    let is_before_launch = !is_later_boot && launch.committed_at.is_after(at);
+    if look.launch != launch.id || is_before_launch {
         return Standing::Fenced;
     }
     // A process that is known to be dead never lives again: a look that says so began earlier.
     let is_before_death = look.values.process == ProcessProbe::Alive
         && lifecycle.process_dead_at.is_some_and(|dead_at| !at.is_after(&dead_at));
-    let is_before_doubt =
-        lifecycle.detecting.is_some_and(|quarantine| quarantine.counted_at.is_after(at));
+    let is_before_doubt = !is_later_boot
+        && lifecycle.detecting.is_some_and(|quarantine| quarantine.counted_at.is_after(at));
     if is_before_death || is_before_doubt { Standing::Outdated } else { Standing::Current }
 }
 

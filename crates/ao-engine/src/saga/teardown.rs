@@ -6,7 +6,8 @@ use std::time::Duration;
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
 use ao_core::ids::{Nonce, SessionId};
 use ao_core::ports::{
-    Commit, Expected, Loaded, ProcessError, ProcessSignal, Removal, RemovalMode, RuntimeError,
+    Commit, ErrorKind, Expected, Loaded, ProcessError, ProcessSignal, Removal, RemovalMode,
+    RuntimeError,
 };
 use ao_core::reduce::reduce;
 use ao_core::saga::{Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
@@ -196,8 +197,30 @@ impl SagaRunner {
             let removal =
                 removal.map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
             note_removal(&mut record, removal);
+        } else if is_to_be_tried_again(saga) {
+            self.note_restored(&mut record).await?;
         }
         self.advance(loaded, saga, SagaStep::RemoveFiles, record).await
+    }
+
+    /// A restore that failed may have made the worktree although it was told that it did not:
+    /// what no record shows, nobody would remove.
+    async fn note_restored(&self, record: &mut SessionRecord) -> Result<(), StepError> {
+        let fate = record.workspace.fate;
+        if !matches!(fate, WorkspaceFate::Absent | WorkspaceFate::Removed) {
+            return Ok(());
+        }
+        let request = self.workspace_request(record).await?;
+        match self.ports.workspace.inspect(&request).await {
+            Ok(look) if look.is_registered => record.workspace.fate = WorkspaceFate::Present,
+            Ok(_) => {}
+            // What may answer later is asked again; a repository that is gone has no worktrees.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return Err(StepError::trouble(error.code(), error.to_string()));
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     async fn remove_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
