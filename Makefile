@@ -1,13 +1,17 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model test-agents bench-hooks lint fmt
+.PHONY: help build demo model test check-model test-agents sim bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
 DEPTH ?= 6
 ALL ?=
+SEEDS ?=
+FROM ?=
+SEED ?=
+STEPS ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +33,10 @@ check-model: ## Walk through the rules and all that waits for them, deeper than 
 
 test-agents: ## Drive the real Claude Code and Codex against a stand-in model server (ALL=1: the long scenarios, too)
 	@ALL='$(ALL)' scripts/test-agents $(ARGS)
+
+sim: ## The simulated world: SEEDS=n [FROM=k] many histories, SEED=k one of them with its story
+	@cargo run --locked --quiet --profile sim --package ao-world --bin ao-sim -- \
+	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS)
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

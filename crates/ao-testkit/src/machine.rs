@@ -122,6 +122,11 @@ impl FakeMachine {
         self.lock().processes.keys().copied().collect()
     }
 
+    /// The secret in the environment of a process that runs.
+    pub fn nonce_of(&self, pid: Pid) -> Option<Nonce> {
+        self.lock().processes.get(&pid).and_then(|process| process.nonce.clone())
+    }
+
     /// The servers' own processes, in order.
     pub fn servers(&self) -> Vec<Pid> {
         self.lock().servers.values().map(|server| server.process.pid).collect()

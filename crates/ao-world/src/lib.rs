@@ -4,3 +4,4 @@
 //! The library is what those tests talk to in place of the world: the stand-in model server.
 
 pub mod model;
+pub mod sim;

@@ -8,4 +8,5 @@ mod end_to_end;
 mod hygiene;
 mod model;
 mod repository;
+mod sim;
 mod tools;

@@ -1,0 +1,27 @@
+//! The simulated world: the real engine and the real database over seeded fakes.
+//!
+//! A seed makes a [`plan::Plan`]: acts of people and agents, faults, and passes of time. A run
+//! performs it on one single-threaded executor that picks the next ready task by the same seed,
+//! lets the daemon die at any yield point (and between `COMMIT` and its reply), builds it again on
+//! what is on disk, and holds everything that is written, typed and told against the promises of
+//! the design. The same seed gives a byte-identical history.
+//!
+//! It starts no program and reads no clock. Nothing of it is shipped.
+
+mod acts;
+mod agents;
+pub mod cover;
+mod dice;
+mod gate;
+mod machine_ports;
+mod names;
+mod outside;
+pub mod plan;
+mod quiet;
+mod run;
+mod shrink;
+mod witness;
+mod world;
+
+pub use run::{Report, run, run_steps};
+pub use shrink::shrink;

@@ -1,0 +1,568 @@
+//! Performs the steps of a plan.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each function takes the acts that are its own and hands the others on"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ao_core::fact::{Fact, FactKind};
+use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
+use ao_core::ports::{Clock as _, RemovalMode};
+use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
+use ao_core::record::ActivityState;
+use ao_core::session::{SessionKind, WorkspaceFate};
+use ao_core::time::{Moment, Timestamp};
+use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
+use ao_testkit::machine::{FakeMachine, Fault};
+
+use super::agents::{Told, fitting};
+use super::dice::Dice;
+use super::gate::DieAt;
+use super::names::{self, AGENTS, PROJECTS};
+use super::outside::name_of;
+use super::plan::{Act, CallFault, Forge, Step, StoreFault, Way};
+use super::world::{Trouble, Work, World};
+
+/// Sessions that live at the same time, at most: what a pass costs grows with them.
+const LIVE_MAX: usize = 12;
+
+/// Sessions with a record, at most.
+const RECORDS_MAX: usize = 24;
+
+/// Turns an engine's answer into a word for the history.
+fn word<T, E: std::fmt::Display>(answer: &Result<T, E>) -> String {
+    match answer {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn name_at<'n>(names: &'n [&'n str], n: u8) -> &'n str {
+    names.get(usize::from(n).checked_rem(names.len()).unwrap_or(0)).copied().unwrap_or("app")
+}
+
+impl World {
+    /// Performs one step; time passes only where the step says so.
+    pub(crate) fn perform(&mut self, step: &Step) -> Result<(), Trouble> {
+        let mut dice = Dice::new(step.salt);
+        match step.act {
+            Act::Pass { millis } => self.pass_time(Duration::from_millis(millis))?,
+            Act::Quiet => self.come_to_rest()?,
+            act => {
+                if !self.act_of_person(act) && !self.act_of_agent(act, &mut dice) {
+                    self.act_of_world(act, &mut dice)?;
+                }
+            }
+        }
+        self.deliver_hooks();
+        self.run_some(step.n_polls);
+        self.tend()
+    }
+
+    fn one_of(ids: &[SessionId], who: u8) -> Option<SessionId> {
+        let n = usize::from(who).checked_rem(ids.len())?;
+        ids.get(n).cloned()
+    }
+
+    fn live(&self, who: u8) -> Option<SessionId> {
+        Self::one_of(&self.witness.ids(false), who)
+    }
+
+    fn ended(&self, who: u8) -> Option<SessionId> {
+        Self::one_of(&self.witness.ids(true), who)
+    }
+
+    /// A session whose agent runs.
+    fn running(&self, who: u8) -> Option<SessionId> {
+        let ids: Vec<SessionId> = (self.witness.ids(false).into_iter())
+            .filter(|id| self.minds.mind(&self.machine, id).is_some())
+            .collect();
+        Self::one_of(&ids, who)
+    }
+
+    fn act_of_person(&mut self, act: Act) -> bool {
+        match act {
+            Act::Spawn { project, agent } => self.spawn(project, agent),
+            Act::Send { who } => self.send(who),
+            Act::Kill { who, discard } => {
+                // Now and then one that has ended: its worktree may still be there.
+                let id = if who % 4 == 0 { self.ended(who) } else { self.live(who) };
+                if let Some(id) = id.or_else(|| self.live(who)) {
+                    self.kill(&id, discard);
+                }
+            }
+            Act::Restore { who } => self.restore(who),
+            Act::Remove { who } => self.remove(who),
+            Act::Interrupt { who } => {
+                if let (Some(id), Some(engine)) = (self.live(who), self.engine()) {
+                    let witness = self.witness.clone();
+                    self.task(async move {
+                        let answer = engine.sessions.interrupt(&id).await;
+                        witness.tell(format!("  interrupt {id}: {}", word(&answer)));
+                    });
+                }
+            }
+            Act::Rename { who } => {
+                self.n_texts += 1;
+                let name = Some(format!("name {}", self.n_texts));
+                if let (Some(id), Some(engine)) = (self.live(who), self.engine()) {
+                    self.task(async move { drop(engine.sessions.rename(&id, name).await) });
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn spawn(&mut self, project: u8, agent: u8) {
+        let n_records = self.witness.seen().sessions.len();
+        if self.witness.ids(false).len() >= LIVE_MAX || n_records >= RECORDS_MAX {
+            return self.remove(project.wrapping_add(agent));
+        }
+        let Some(engine) = self.engine() else { return };
+        self.n_texts += 1;
+        let request = SpawnRequest {
+            project: self.project(name_at(&PROJECTS, project)),
+            agent: names::agent(name_at(&AGENTS, agent)),
+            kind: SessionKind::Worker,
+            name: None,
+            issue: None,
+            branch: None,
+            base: None,
+            prompt: Some(format!("task {}", self.n_texts)),
+            argv: Vec::new(),
+            model: None,
+            permission_mode: None,
+            env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            idempotency_key: None,
+        };
+        let witness = self.witness.clone();
+        self.task(async move {
+            let answer = engine.sessions.spawn(request).await;
+            witness.tell(format!("  spawn: {}", word(&answer)));
+        });
+    }
+
+    fn send(&mut self, who: u8) {
+        let (Some(session), Some(engine)) = (self.live(who), self.engine()) else { return };
+        self.n_texts += 1;
+        let text = format!("please do {} of\nthe list", self.n_texts);
+        let witness = self.witness.clone();
+        self.task(async move {
+            let request = SendRequest { session, text, idempotency_key: None };
+            let answer = engine.messenger.send(request).await;
+            witness.tell(format!("  send: {}", word(&answer)));
+        });
+    }
+
+    pub(crate) fn kill(&self, id: &SessionId, discard: bool) {
+        let Some(engine) = self.engine() else { return };
+        let (id, witness) = (id.clone(), self.witness.clone());
+        self.task(async move {
+            witness.seen().asked_to_end.insert(id.clone());
+            let mode = if discard { RemovalMode::Discard } else { RemovalMode::Careful };
+            let answer = engine.sessions.kill(&id, mode, None).await;
+            witness.tell(format!("  kill {id}: {}", word(&answer)));
+        });
+    }
+
+    fn restore(&self, who: u8) {
+        if self.witness.ids(false).len() >= LIVE_MAX {
+            return;
+        }
+        let (Some(session), Some(engine)) = (self.ended(who), self.engine()) else { return };
+        let witness = self.witness.clone();
+        self.task(async move {
+            witness.seen().asked_back.insert(session.clone());
+            let request = RestoreRequest { session: session.clone(), env: BTreeMap::new() };
+            let answer = engine.sessions.restore(&request).await;
+            witness.tell(format!("  restore {session}: {}", word(&answer)));
+        });
+    }
+
+    fn remove(&self, who: u8) {
+        let (Some(id), Some(engine)) = (self.ended(who), self.engine()) else { return };
+        // Without a record nobody accounts for a worktree that is there.
+        let fate = self.witness.session(&id).map(|it| it.record.workspace.fate);
+        if !matches!(fate, Some(WorkspaceFate::Absent | WorkspaceFate::Removed)) {
+            return;
+        }
+        let witness = self.witness.clone();
+        self.task(async move {
+            let answer = engine.sessions.remove(&id).await;
+            witness.tell(format!("  remove {id}: {}", word(&answer)));
+        });
+    }
+
+    fn act_of_agent(&mut self, act: Act, dice: &mut Dice) -> bool {
+        match act {
+            Act::Signal { who, state, detail, way } => {
+                let told = Told { state, detail: fitting(state, detail), prompt: None };
+                self.tell(who, (&told, way), dice);
+            }
+            Act::TakeIn { who, way } => {
+                let heard = self.running(who).and_then(|id| self.minds.hear(&self.machine, &id));
+                let told = Told { state: ActivityState::Active, detail: None, prompt: heard };
+                self.tell(who, (&told, way), dice);
+            }
+            Act::Work { who } => self.do_work(who),
+            Act::CommitWork { who } => self.commit_work(who),
+            Act::MergeWork { who } => self.merge_work(who),
+            Act::Exit { who, is_clean } => {
+                if let Some(mind) = self.mind_of(who) {
+                    self.machine.exit_process(mind, i32::from(!is_clean));
+                }
+            }
+            Act::Crash { who } => {
+                if let Some(mind) = self.mind_of(who) {
+                    self.machine.kill_process(mind);
+                }
+            }
+            Act::Child { who } => {
+                if let Some(mind) = self.mind_of(who) {
+                    let child = self.machine.start_child(mind);
+                    if dice.chance(30) {
+                        self.machine.leave_session(child);
+                    }
+                    if dice.chance(30) {
+                        self.machine.ignore_signals(child);
+                    }
+                }
+            }
+            Act::IgnoreSignals { who } => {
+                if let Some(mind) = self.mind_of(who) {
+                    self.machine.ignore_signals(mind);
+                }
+            }
+            Act::Hide { who, is_on } => {
+                if let Some(mind) = self.mind_of(who) {
+                    self.machine.set_process_visible(mind, !is_on);
+                }
+            }
+            act => return self.act_at_terminal(act),
+        }
+        true
+    }
+
+    fn act_at_terminal(&self, act: Act) -> bool {
+        let with = |who, act: &dyn Fn(&FakeMachine, &SessionId)| {
+            if let Some(id) = self.running(who)
+                && self.minds.has_composer(&id)
+            {
+                act(&self.machine, &id);
+            }
+        };
+        match act {
+            Act::Dialog { who, is_open } => with(who, &|machine, id| {
+                machine.set_dialog(id, is_open.then_some("permission"));
+            }),
+            Act::DialogOnPaste { who } => {
+                with(who, &|machine, id| machine.set_dialog_on_paste(id, "trust"));
+            }
+            Act::Compose { who } => {
+                with(who, &|machine, id| machine.set_composer(id, "half a sentence"));
+            }
+            Act::CopyMode { who, is_on } => {
+                with(who, &|machine, id| machine.set_in_mode(id, is_on));
+            }
+            Act::HumanTyping { who, is_on } => {
+                with(who, &|machine, id| machine.set_human_typing(id, is_on));
+            }
+            Act::DeafEnters { who } => with(who, &|machine, id| machine.ignore_enters(id, 1)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn mind_of(&self, who: u8) -> Option<ao_core::ids::Pid> {
+        let id = self.running(who)?;
+        self.minds.mind(&self.machine, &id).map(|mind| mind.pid)
+    }
+
+    fn tell(&self, who: u8, (told, way): (&Told, Way), dice: &mut Dice) {
+        let Some(id) = self.running(who) else { return };
+        self.witness.count(format!("hook:{}", name_of_way(way)));
+        let now = self.clock.now();
+        self.minds.tell(&self.machine, (&id, now), (told, way), dice);
+    }
+
+    /// The worktree of a session whose agent runs.
+    fn workshop(&mut self, who: u8) -> Option<&mut Work> {
+        let id = self.running(who)?;
+        let record = self.witness.session(&id)?.record;
+        if record.workspace.fate != WorkspaceFate::Present {
+            return None;
+        }
+        let worktree = record.workspace.path.clone();
+        let repo = names::repo(record.project.as_str());
+        let branch = record.branch.to_string();
+        let work = self.work.entry(id).or_insert_with(|| Work {
+            repo,
+            worktree,
+            branch,
+            files: BTreeMap::new(),
+            n_commits: 0,
+        });
+        Some(work)
+    }
+
+    fn do_work(&mut self, who: u8) {
+        self.n_texts += 1;
+        let (name, text) = (format!("file-{}", who % 5), format!("work {}\n", self.n_texts));
+        let git = std::sync::Arc::clone(&self.git);
+        if let Some(work) = self.workshop(who)
+            && git.fake.write(&work.worktree, &name, &text)
+        {
+            work.files.insert(name, text);
+        }
+    }
+
+    fn commit_work(&mut self, who: u8) {
+        let git = std::sync::Arc::clone(&self.git);
+        if let Some(work) = self.workshop(who)
+            && !work.files.is_empty()
+            && git.fake.commit(&work.worktree)
+        {
+            work.files.clear();
+            work.n_commits += 1;
+        }
+    }
+
+    fn merge_work(&mut self, who: u8) {
+        let git = std::sync::Arc::clone(&self.git);
+        // Only what is the first to be merged can be merged by moving the branch.
+        let is_first = self.work.values().all(|work| work.n_commits == 0 || work.branch.is_empty());
+        if let Some(work) = self.workshop(who)
+            && is_first
+            && git.fake.fast_forward_main(&work.repo, &work.branch)
+        {
+            work.n_commits = 0;
+        }
+    }
+
+    fn act_of_world(&mut self, act: Act, dice: &mut Dice) -> Result<(), Trouble> {
+        match act {
+            Act::Port { op, fault } => {
+                self.witness.count(format!("fault:port:{op:?}:{}", name_of(fault)));
+                let fault = match fault {
+                    CallFault::Refuse => Fault::Refuse,
+                    CallFault::LoseAnswer => Fault::LoseAnswer,
+                    CallFault::Slow(seconds) => Fault::Slow(Duration::from_secs(seconds)),
+                };
+                self.machine.fail_next(op, fault);
+            }
+            Act::Git { op, fault } => self.git.schedule(op, fault),
+            Act::Store { op, fault, n } => {
+                let n = if fault == StoreFault::Conflict { n.min(3) } else { n };
+                for _ in 0..n {
+                    self.trouble.schedule(op, fault);
+                }
+            }
+            Act::NotifierDown { is_on } => {
+                self.count_fault("notifier down");
+                if let Some(bell) = self.bells.first() {
+                    bell.set_down(is_on);
+                }
+            }
+            Act::Notify { fault } => {
+                let bells: Vec<usize> = (0..self.bells.len()).collect();
+                if let Some(bell) = dice.pick(&bells).and_then(|n| self.bells.get(n)) {
+                    bell.schedule(fault);
+                }
+            }
+            Act::Forge { who, number, says } => self.ask_forge(who, number, says),
+            Act::Die { .. }
+            | Act::DieAtWrite { .. }
+            | Act::DieAtSaga { .. }
+            | Act::Stop { .. }
+            | Act::Suspend { .. }
+            | Act::WallJump { .. }
+            | Act::Reboot { .. } => self.act_of_time(act)?,
+            act => self.act_of_machine(act),
+        }
+        Ok(())
+    }
+
+    fn count_fault(&self, what: &str) {
+        self.witness.count(format!("fault:{what}"));
+    }
+
+    fn act_of_machine(&self, act: Act) {
+        let project_of = |n: u8| names::project(name_at(&PROJECTS, n));
+        match act {
+            Act::KillPane { who } => {
+                if let Some(id) = self.live(who) {
+                    self.count_fault("pane killed");
+                    self.machine.kill_session(&id);
+                }
+            }
+            Act::KillServer { project } => {
+                self.count_fault("server killed");
+                self.machine.kill_server(&project_of(project));
+            }
+            Act::Unreachable { project, is_on } => {
+                self.count_fault("server unreachable");
+                self.machine.set_server_reachable(&project_of(project), !is_on);
+            }
+            Act::Watches { work } => {
+                self.count_fault("watches lost");
+                self.machine.set_watches(work);
+            }
+            Act::HoldExec { is_on } => {
+                self.count_fault("exec held");
+                self.machine.set_exec_held(is_on);
+            }
+            Act::NoProgram { agent, is_on } => {
+                self.count_fault("program missing");
+                let program = format!("/usr/bin/{}", name_at(&AGENTS, agent));
+                self.machine.set_program_missing(&program, is_on);
+            }
+            Act::HideExit => {
+                self.count_fault("exit hidden");
+                self.machine.hide_next_exit(2);
+            }
+            _ => {}
+        }
+    }
+
+    fn act_of_time(&mut self, act: Act) -> Result<(), Trouble> {
+        match act {
+            Act::Die { down_for } => {
+                self.count_fault("die at a yield point");
+                self.die()?;
+                self.n_steps_down = down_for.min(12);
+                self.clock.advance(Duration::from_secs(down_for));
+            }
+            Act::DieAtWrite { n, is_after } => {
+                self.trouble.die_at(DieAt::Write(u64::from(n)), is_after);
+            }
+            Act::DieAtSaga { kind, step, is_after } => {
+                self.trouble.die_at(DieAt::Saga(kind, step), is_after);
+            }
+            Act::Stop { down_for } => {
+                self.count_fault("stop");
+                self.stop()?;
+                self.clock.advance(Duration::from_secs(down_for));
+            }
+            Act::Suspend { minutes } => {
+                self.count_fault("suspend");
+                self.clock.suspend(Duration::from_mins(minutes));
+            }
+            Act::WallJump { minutes } => {
+                self.count_fault("wall clock set");
+                let now = self.clock.now().wall.as_millis();
+                let wall = Timestamp::from_millis(now.saturating_add(minutes * 60_000));
+                self.clock.jump_wall_to(wall);
+            }
+            Act::Reboot { minutes } => {
+                self.count_fault("reboot");
+                self.die()?;
+                self.machine.reboot(Duration::from_mins(minutes));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Stops the daemon as its service manager does: it gets a little time, then it is ended.
+    pub(crate) fn stop(&mut self) -> Result<(), Trouble> {
+        if let Some(engine) = self.engine() {
+            self.task(async move { engine.shutdown().await });
+            self.run_some(200);
+        }
+        self.die()
+    }
+
+    /// Lets the forge say something about a pull request, and the daemon hear it.
+    fn ask_forge(&mut self, who: u8, number: u8, says: Forge) {
+        let all: Vec<SessionId> = self.witness.seen().sessions.keys().cloned().collect();
+        let Some(id) = Self::one_of(&all, who) else { return };
+        let number = PrNumber(u64::from(number));
+        let now = self.clock.now();
+        let pr = self.prs.entry((id.clone(), number)).or_insert_with(|| opened(number, &now));
+        let seen = if says == Forge::Unknown {
+            self.witness.count("forge:unknown".to_owned());
+            Pr {
+                head: Known::Unknown,
+                life: Known::Unknown,
+                draft: Known::Unknown,
+                checks: Known::Unknown,
+                review: Known::Unknown,
+                mergeability: Known::Unknown,
+                ..pr.clone()
+            }
+        } else {
+            change(pr, says, &now);
+            pr.clone()
+        };
+        let fact = Fact { at: now, kind: FactKind::PullRequests(vec![PrObservation { pr: seen }]) };
+        let Some(engine) = self.engine() else { return };
+        let witness = self.witness.clone();
+        self.task(async move {
+            if let Ok(observed) = engine.lifecycle.observe(&id, fact).await {
+                witness.count(format!("rule:{}", observed.because.rule));
+            }
+        });
+    }
+}
+
+const fn name_of_way(way: Way) -> &'static str {
+    match way {
+        Way::Prompt => "prompt",
+        Way::Late(_) => "late",
+        Way::Doubled => "doubled",
+        Way::Lost => "lost",
+        Way::OldLaunch => "of an old launch",
+    }
+}
+
+fn opened(number: PrNumber, now: &Moment) -> Pr {
+    Pr {
+        number,
+        url: format!("https://forge.example/{number}"),
+        base: BranchName::new("main"),
+        head: Known::Known { value: Sha::new("0".repeat(40)), at: *now },
+        life: Known::Known { value: PrLife::Open, at: *now },
+        draft: Known::Known { value: Draftness::Ready, at: *now },
+        checks: Known::Unknown,
+        review: Known::Unknown,
+        mergeability: Known::Unknown,
+    }
+}
+
+/// Changes what the forge knows; what it shows is known since now.
+fn change(pr: &mut Pr, says: Forge, now: &Moment) {
+    let at = *now;
+    let causes = |n: u64, what: &str| BTreeSet::from([CauseKey::new(format!("{what}-{n}"))]);
+    match says {
+        Forge::Opened => *pr = opened(pr.number, now),
+        Forge::Pending => pr.checks = Known::Known { value: Checks::Pending, at },
+        Forge::Failed(n) => {
+            pr.checks = Known::Known { value: Checks::Failed { causes: causes(n, "check") }, at };
+        }
+        Forge::Refused => pr.checks = Known::Known { value: Checks::Refused, at },
+        Forge::Passed => pr.checks = Known::Known { value: Checks::Passed, at },
+        Forge::HumanReview(n) => {
+            let value =
+                Review::ChangesRequested { human: causes(n, "thread"), bot: BTreeSet::new() };
+            pr.review = Known::Known { value, at };
+        }
+        Forge::BotReview(n) => {
+            let value = Review::ChangesRequested { human: BTreeSet::new(), bot: causes(n, "bot") };
+            pr.review = Known::Known { value, at };
+        }
+        Forge::Approved => pr.review = Known::Known { value: Review::Approved, at },
+        Forge::Conflicting => {
+            pr.mergeability = Known::Known { value: Mergeability::Conflicting, at };
+        }
+        Forge::Clean => pr.mergeability = Known::Known { value: Mergeability::Clean, at },
+        Forge::Draft => pr.draft = Known::Known { value: Draftness::Draft, at },
+        Forge::Ready => pr.draft = Known::Known { value: Draftness::Ready, at },
+        Forge::Merged => pr.life = Known::Known { value: PrLife::Merged, at },
+        Forge::Closed => pr.life = Known::Known { value: PrLife::Closed, at },
+        Forge::Unknown => {}
+    }
+}

@@ -1,0 +1,324 @@
+//! What must hold after every step, and what must hold once everything healed and time passed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ao_core::fact::ProcessProbe;
+use ao_core::ids::SessionId;
+use ao_core::ledger::{IncidentKey, ReactionKind};
+use ao_core::message::MessageState;
+use ao_core::outbox::Condition;
+use ao_core::policy::ReactionAction;
+use ao_core::ports::{Processes as _, SessionFilter, SessionStore as _, Workspace as _};
+use ao_core::record::{ActivityState, SessionState};
+use ao_core::session::{Phase, Session, WorkspaceFate};
+use futures_util::FutureExt as _;
+
+use super::names::{self, AGENTS, PROJECTS};
+use super::witness::Seen;
+use super::world::{Trouble, World};
+
+/// How long a healed world gets to come to rest: the longest pause between two tries of an effect
+/// is ten minutes, and twice that is enough for two of them in a row.
+const REST: Duration = Duration::from_mins(21);
+
+/// How long teardowns may take at the end.
+const END: Duration = Duration::from_mins(2);
+
+impl World {
+    /// Ends every fault that lasts.
+    fn heal(&self) {
+        self.trouble.heal();
+        self.machine.heal();
+        self.git.heal();
+        self.bells.iter().for_each(|bell| bell.heal());
+        self.machine.set_watches(true);
+        self.machine.set_exec_held(false);
+        self.machine.hide_next_exit(0);
+        for name in AGENTS {
+            self.machine.set_program_missing(&format!("/usr/bin/{name}"), false);
+        }
+        for name in PROJECTS {
+            self.machine.set_server_reachable(&names::project(name), true);
+        }
+        for id in self.witness.ids(false) {
+            let Some(mind) = self.minds.mind(&self.machine, &id) else { continue };
+            self.machine.set_process_visible(mind.pid, true);
+            if self.minds.has_composer(&id) {
+                self.machine.set_dialog(&id, None);
+                self.machine.set_in_mode(&id, false);
+                self.machine.set_human_typing(&id, false);
+                self.machine.set_composer(&id, "");
+            }
+        }
+        self.minds.hurry();
+    }
+
+    /// Heals, lets time pass, and looks whether the world has converged.
+    pub(crate) fn come_to_rest(&mut self) -> Result<(), Trouble> {
+        self.heal();
+        self.n_steps_down = 0;
+        self.tend()?;
+        self.pass_time(REST)?;
+        self.check_rest();
+        Ok(())
+    }
+
+    /// What must hold after every step.
+    pub(crate) fn check_step(&self) {
+        for panicked in self.tasks.take_panics() {
+            self.witness.violate(format!("a task panicked: {panicked}"));
+        }
+        for (id, work) in &self.work {
+            for (name, text) in &work.files {
+                let is_there = self.git.fake.read(&work.worktree, name).as_ref() == Some(text);
+                if !is_there && !self.git.fake.has_preserved(&work.repo, id) {
+                    self.witness.violate(format!("{id}: `{name}` is lost"));
+                }
+            }
+            let branches = self.git.fake.branches(&work.repo);
+            if work.n_commits > 0
+                && !branches.contains(&work.branch)
+                && !self.git.fake.has_preserved(&work.repo, id)
+            {
+                self.witness.violate(format!("{id}: its commits are lost"));
+            }
+        }
+        // What it wrote down is what is there: a store that forgets is found out at once.
+        let Some(gate) = self.gate() else { return };
+        let filter = SessionFilter { project: None, with_terminal: true };
+        match gate.store.list(&filter).now_or_never() {
+            None => self.witness.violate("the store does not answer at once".to_owned()),
+            Some(Err(error)) => {
+                self.witness.violate(format!("the store cannot be read: {error}"));
+            }
+            Some(Ok(sessions)) => {
+                let mut seen = self.witness.seen();
+                let known = seen.sessions.len();
+                let differs = |it: &&Session| seen.sessions.get(&it.record.id) != Some(it);
+                let other: Vec<String> =
+                    sessions.iter().filter(differs).map(|it| it.record.id.to_string()).collect();
+                if !other.is_empty() || known != sessions.len() {
+                    let n = sessions.len();
+                    seen.violate(format!(
+                        "the store has {n} of {known} sessions, other: {other:?}"
+                    ));
+                }
+            }
+        }
+    }
+
+    fn check_rest(&self) {
+        if self.engine().is_none() {
+            self.witness.violate("the daemon is not up".to_owned());
+            return;
+        }
+        let ids: Vec<SessionId> = self.witness.seen().sessions.keys().cloned().collect();
+        for id in &ids {
+            self.check_session(id);
+        }
+        self.check_orphans();
+        self.witness.seen().check_outbox();
+    }
+
+    fn check_session(&self, id: &SessionId) {
+        let Some(session) = self.witness.session(id) else { return };
+        // An agent that outlived its terminal is there, too.
+        let process = session.record.handle.as_ref().map(|handle| &handle.process);
+        let has_agent =
+            process.is_some_and(|process| self.machine.probe(process) != ProcessProbe::Dead);
+        let mut seen = self.witness.seen();
+        let lifecycle = &session.lifecycle;
+        let shown = format!(
+            "{id} at rest: {}/{}, {}/{}, {}",
+            lifecycle.session.state,
+            lifecycle.session.reason,
+            lifecycle.runtime.state,
+            lifecycle.runtime.reason,
+            session.record.phase,
+        );
+        if let Some(saga) = seen.sagas.get(id).cloned() {
+            let because = saga.because.map(|it| it.message);
+            let at = (saga.kind, saga.step, saga.direction);
+            seen.violate(format!("{shown}: its saga stands at {at:?} because {because:?}"));
+        }
+        let is_live = !lifecycle.is_terminal();
+        let phase = if is_live { Phase::Running } else { Phase::Ended };
+        if session.record.phase != phase {
+            seen.violate(format!("{shown}: should be {phase}"));
+        }
+        if is_live != has_agent {
+            seen.violate(format!("{shown}: its agent is there: {has_agent}"));
+        }
+        if lifecycle.session.state == SessionState::Detecting {
+            seen.violate(format!("{shown}: in doubt although all can be seen"));
+        }
+        if lifecycle.session.state == SessionState::NotStarted {
+            seen.violate(format!("{shown}: neither started nor stuck"));
+        }
+        seen.check_messages(&session);
+        for wanted in wanted_incidents(&session) {
+            if !lifecycle_has(&session, wanted) {
+                seen.violate(format!("{shown}: no {} is open", wanted.reaction));
+            }
+        }
+        let policy = &self.settings.policy;
+        for (key, incident) in &session.ledger.open {
+            let is_notified = policy.reaction(key.reaction).action == ReactionAction::Notify;
+            if (is_notified || incident.is_escalated) && !seen.is_told(id, *key, incident.episode) {
+                seen.violate(format!("{shown}: nobody was told of {key:?}"));
+            }
+        }
+    }
+
+    fn check_orphans(&self) {
+        let mut seen = self.witness.seen();
+        for (socket, name) in self.machine.sessions() {
+            let session = seen.sessions.values().find(|it| it.record.id.as_str() == name);
+            if session.is_none_or(|it| it.lifecycle.is_terminal()) {
+                seen.violate(format!("tmux session {name} on {} is left", socket.display()));
+            }
+        }
+        let servers: BTreeSet<_> = self.machine.servers().into_iter().collect();
+        let agents: BTreeSet<_> = (seen.sessions.values())
+            .filter(|it| !it.lifecycle.is_terminal())
+            .filter_map(|it| it.record.handle.as_ref().map(|handle| handle.process.pid))
+            .collect();
+        // What an agent started and left behind still carries the secret of its session's launch:
+        // a kill finds it by that.
+        let secrets: BTreeSet<_> =
+            seen.sessions.values().filter_map(|it| it.record.nonce.clone()).collect();
+        let others: Vec<_> = (self.machine.running().into_iter())
+            .filter(|pid| !servers.contains(pid) && !agents.contains(pid))
+            .filter(|pid| self.machine.nonce_of(*pid).is_none_or(|it| !secrets.contains(&it)))
+            .collect();
+        if !others.is_empty() {
+            seen.violate(format!("processes {others:?} are left that no session accounts for"));
+        }
+        let sessions: Vec<Session> = seen.sessions.values().cloned().collect();
+        for project in PROJECTS {
+            let repo = names::repo(project);
+            // The fake answers at once; letting tasks run here would change the history.
+            let listed = self.git.fake.list(&repo).now_or_never();
+            let listed = listed.and_then(Result::ok).unwrap_or_default();
+            for worktree in listed.iter().filter(|it| it.path != repo) {
+                let owner = sessions.iter().find(|it| it.record.workspace.path == worktree.path);
+                let fate = owner.map(|it| it.record.workspace.fate);
+                let is_accounted =
+                    matches!(fate, Some(WorkspaceFate::Present | WorkspaceFate::Kept));
+                if !is_accounted {
+                    let path = worktree.path.display();
+                    seen.violate(format!("worktree {path} is left: {fate:?}"));
+                }
+            }
+        }
+    }
+
+    /// Ends every session and looks that nothing is left of any.
+    pub(crate) fn end(&mut self) -> Result<(), Trouble> {
+        for id in self.witness.ids(false).into_iter().chain(self.witness.ids(true)) {
+            self.kill(&id, false);
+        }
+        self.pass_time(END)?;
+        // A spawn that was refused while its file could not be removed leaves that to a start.
+        self.stop()?;
+        self.n_steps_down = 0;
+        self.tend()?;
+        self.pass_time(END)?;
+        self.check_orphans();
+        let live = self.witness.ids(false);
+        if !live.is_empty() {
+            self.witness.violate(format!("killed and alive: {live:?}"));
+        }
+        let left = self.machine.launches_with_files();
+        if !left.is_empty() {
+            self.witness.violate(format!("launch files are left: {left:?}"));
+        }
+        let servers = self.machine.servers();
+        let others: Vec<_> =
+            self.machine.running().into_iter().filter(|pid| !servers.contains(pid)).collect();
+        if !others.is_empty() {
+            self.witness.violate(format!("processes are left: {others:?}"));
+        }
+        Ok(())
+    }
+}
+
+fn lifecycle_has(session: &Session, key: IncidentKey) -> bool {
+    session.ledger.open.contains_key(&key)
+}
+
+/// The incidents that the state of a session calls for, whatever the ledger says.
+fn wanted_incidents(session: &Session) -> Vec<IncidentKey> {
+    if session.lifecycle.intent.is_some() {
+        return Vec::new();
+    }
+    let reaction = match session.lifecycle.session.state {
+        SessionState::NeedsInput => ReactionKind::AgentNeedsInput,
+        SessionState::Stuck => ReactionKind::AgentStuck,
+        SessionState::Done => ReactionKind::SessionDone,
+        SessionState::NotStarted
+        | SessionState::Working
+        | SessionState::Idle
+        | SessionState::Detecting
+        | SessionState::Terminated => return Vec::new(),
+    };
+    vec![IncidentKey { reaction, pr: None }]
+}
+
+impl Seen {
+    fn is_told(&self, id: &SessionId, key: IncidentKey, episode: u64) -> bool {
+        let condition = Condition::IncidentOpen { incident: key, episode };
+        self.planned.values().any(|planned| {
+            planned.session.as_ref() == Some(id)
+                && planned.condition == condition
+                && planned.is_delivered
+        })
+    }
+
+    fn check_messages(&mut self, session: &Session) {
+        let id = &session.record.id;
+        let is_live = !session.lifecycle.is_terminal();
+        // A dialog that a hook told of is open for as long as nobody tells otherwise.
+        let is_blocked = (session.lifecycle.activity.as_ref())
+            .is_some_and(|activity| activity.state == ActivityState::Blocked);
+        let mut wrong = Vec::new();
+        // Only the one whose turn it is shows why it waits.
+        let is_held = (self.messages.values())
+            .any(|it| it.session == *id && it.state == MessageState::Queued && it.reason.is_some());
+        for message in self.messages.values().filter(|it| it.session == *id) {
+            let is_wrong = match message.state {
+                MessageState::Typing => !(is_live && is_blocked),
+                MessageState::Queued => !is_live || !is_held,
+                MessageState::Typed => !is_live && !message.is_final(),
+                MessageState::Submitted
+                | MessageState::Acknowledged
+                | MessageState::Refused
+                | MessageState::Expired
+                | MessageState::Superseded
+                | MessageState::Cancelled
+                | MessageState::InDoubt => false,
+            };
+            if is_wrong {
+                let (state, reason) = (message.state, message.reason);
+                wrong.push(format!("{id} at rest: message {} is {state} {reason:?}", message.id));
+            }
+        }
+        for what in wrong {
+            self.violate(what);
+        }
+    }
+
+    fn check_outbox(&mut self) {
+        use super::witness::Standing;
+        let waiting: Vec<String> = (self.planned.iter())
+            .filter(|(_, it)| it.standing == Standing::Pending)
+            .map(|(key, it)| format!("{} ({})", key.0, it.reaction))
+            .collect();
+        if !waiting.is_empty() {
+            let n = waiting.len();
+            let first = waiting.first().cloned().unwrap_or_default();
+            self.violate(format!("{n} effects wait at rest: {first}"));
+        }
+    }
+}
