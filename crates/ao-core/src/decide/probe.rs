@@ -148,7 +148,8 @@ fn standing(lifecycle: &Lifecycle, look: &LookFact, at: &Moment) -> Standing {
     }
     let Some(launch) = &lifecycle.launch else { return Standing::NoLaunch };
     // A look in a later boot is later, whatever the wall clock was set to in between.
-    let is_later_boot = look.values.boot == BootProbe::Rebooted;
+    let is_later_boot =
+        look.values.boot == BootProbe::Rebooted && at.boot != launch.committed_at.boot;
     let is_before_launch = !is_later_boot && launch.committed_at.is_after(at);
     if look.launch != launch.id || is_before_launch {
         return Standing::Fenced;
