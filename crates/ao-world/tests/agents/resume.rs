@@ -20,6 +20,12 @@ fn a_restored_session_goes_on_in_its_conversation(kit: Kit) {
     session.wait_for_file("begun");
     session.started();
     session.truth(WORKING, world.model.began("mark-1"));
+    // Claude writes a turn down a moment after it began; before that there is nothing to resume,
+    // which is a gap of its own (docs/status.md).
+    session.wait_until("the turn is written down", || {
+        let shown = world.ao(&["logs", &session.id, "--transcript", "-n", "200"]);
+        String::from_utf8_lossy(&shown.stdout).contains("mark-1")
+    });
     let before = session.show();
     let agent = pid_of(&before["handle"]["pid"]);
     let killed = now_ms();
