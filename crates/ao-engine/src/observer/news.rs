@@ -65,16 +65,7 @@ impl News {
 
 /// The moment of an agent's own stamp, now. A stamp from the future tells nothing.
 pub(super) fn moment_of(stamp: Timestamp, now: &Moment) -> Option<Moment> {
-    if stamp > now.wall.plus(AHEAD_MAX) {
-        return None;
-    }
-    let age = now.wall.since(stamp);
-    Some(Moment {
-        wall: stamp.min(now.wall),
-        boot: now.boot,
-        since_boot: now.since_boot.saturating_sub(age),
-        awake: now.awake.saturating_sub(age),
-    })
+    (stamp <= now.wall.plus(AHEAD_MAX)).then(|| now.back_to(stamp))
 }
 
 /// The name of a fact, so that one reading is taken in once; `None` when that is no id.
