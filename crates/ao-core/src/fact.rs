@@ -6,6 +6,7 @@ use crate::closed::closed_enum;
 use crate::deadline::DeadlineKind;
 use crate::echo::PromptEcho;
 use crate::ids::{AgentSessionId, FactId, InfraIncidentId, LaunchId};
+use crate::message::MessageOrigin;
 use crate::pr::PrObservation;
 use crate::record::{ActivitySource, ActivityState, EndIntent, Exit, Launch};
 use crate::time::{Moment, Timestamp};
@@ -32,8 +33,9 @@ pub enum FactKind {
     Outcome(Outcome),
     /// A deadline came due.
     Due(DeadlineKind),
-    /// A planned message could not be sent: the reaction gets its attempt back.
-    SendFailed(crate::ledger::IncidentKey),
+    /// A message of a reaction certainly did not arrive: the reaction gets its attempt back. What
+    /// it was about, as it was planned.
+    SendFailed(MessageOrigin),
     /// Signals of the session were lost on their way, so many in all: what they said is not known.
     SignalsLost(u64),
 }

@@ -56,6 +56,25 @@ impl MessageState {
         )
     }
 
+    /// Whether a message that ends like this certainly never reached its agent, though what it was
+    /// about may hold on: a reaction gets the attempt back.
+    ///
+    /// One in doubt may have arrived, and keeps its attempt: the text is never typed twice. One that
+    /// was superseded or cancelled had nothing more to say, or nobody to say it to.
+    pub const fn is_failed_send(self) -> bool {
+        match self {
+            Self::Refused | Self::Expired => true,
+            Self::Queued
+            | Self::Typing
+            | Self::Typed
+            | Self::Submitted
+            | Self::Acknowledged
+            | Self::Superseded
+            | Self::Cancelled
+            | Self::InDoubt => false,
+        }
+    }
+
     /// Whether nothing more is done about a message in this state for this reason: the reason tells
     /// where `Typed` is final.
     pub const fn is_final_with(self, reason: Option<MessageReason>) -> bool {

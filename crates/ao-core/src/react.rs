@@ -161,18 +161,25 @@ pub(crate) fn escalate_when_due(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
     Rule::DeadlineDue
 }
 
-/// Gives the attempt of a failed send back, and forgets what was told: the next observation that
-/// finds the condition still true tells it again. The escalation clock goes on: a human wants to
-/// know that nothing arrives. A session that has ended is sent nothing, so nothing is given back.
-pub(crate) fn give_back(plan: &mut Plan<'_>, key: IncidentKey) -> Rule {
+/// Gives the attempt of a failed send back, and forgets that its causes were told: the next
+/// observation that finds the condition still true tells them again. The escalation clock goes on: a
+/// human wants to know that nothing arrives.
+///
+/// A message of an earlier episode gives nothing back to the open one. A session that has ended is
+/// sent nothing, so nothing is given back.
+pub(crate) fn give_back(plan: &mut Plan<'_>, origin: &MessageOrigin) -> Rule {
     if plan.lifecycle.is_terminal() {
         return Rule::Terminal;
     }
+    let MessageOrigin { incident: key, episode, causes } = origin;
+    // Attempts of a notification name its effects: they are never counted back.
     let is_message = plan.policy.reaction(key.reaction).action == ReactionAction::Message;
-    let incident = plan.ledger.open.get_mut(&key).filter(|_| is_message);
-    if let Some(incident) = incident {
+    let open = plan.ledger.open.get_mut(key).filter(|_| is_message);
+    if let Some(incident) = open.filter(|incident| incident.episode == *episode) {
         incident.attempts = incident.attempts.saturating_sub(1);
-        incident.causes.clear();
+        for cause in causes {
+            incident.causes.remove(cause);
+        }
     }
     Rule::SendFailed
 }

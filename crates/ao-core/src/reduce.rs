@@ -39,7 +39,7 @@ pub fn reduce(session: &Session, fact: &Fact, policy: &Policy, now: &Moment) -> 
         FactKind::PullRequests(seen) => pull_requests(&mut plan, seen),
         FactKind::Outcome(outcome) => outcome::reduce(&mut plan, outcome),
         FactKind::Due(kind) => due::reduce(&mut plan, kind),
-        FactKind::SendFailed(incident) => react::give_back(&mut plan, *incident),
+        FactKind::SendFailed(origin) => react::give_back(&mut plan, origin),
         FactKind::SignalsLost(n) => signal::lost(&mut plan, *n),
     };
     plan.follow_the_session();

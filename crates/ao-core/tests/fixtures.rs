@@ -13,7 +13,8 @@ use ao_core::ids::{
     AgentName, BranchName, LaunchId, NodeId, NotifierId, Pid, ProjectId, RefName, SessionId,
 };
 use ao_core::inbox::Priority;
-use ao_core::ledger::Ledger;
+use ao_core::ledger::{IncidentKey, Ledger};
+use ao_core::message::MessageOrigin;
 use ao_core::policy::Policy;
 use ao_core::record::{Launch, Lifecycle, SessionReason};
 use ao_core::reduce::reduce;
@@ -168,4 +169,14 @@ pub(crate) fn look_values(words: &str) -> LookValues {
 pub(crate) fn look(session: &Session, words: &str, began_at: Moment) -> Fact {
     let launch = session.lifecycle.launch.as_ref().unwrap().id.clone();
     Fact { at: began_at, kind: FactKind::Look(LookFact::new(launch, look_values(words))) }
+}
+
+/// What a message is about that tells everything of an incident that was told so far.
+pub(crate) fn origin(ledger: &Ledger, incident: IncidentKey) -> MessageOrigin {
+    let open = ledger.open.get(&incident);
+    MessageOrigin {
+        incident,
+        episode: open.map_or(0, |open| open.episode),
+        causes: open.map_or_else(Vec::new, |open| open.causes.iter().cloned().collect()),
+    }
 }

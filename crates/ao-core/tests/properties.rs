@@ -26,7 +26,7 @@ use ao_core::time::{BootId, Moment};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::fixtures::{after, at, launch_id, policy, seeded, traits};
+use crate::fixtures::{after, at, launch_id, origin, policy, seeded, traits};
 
 /// What happens next, and when: its numbers are made into facts about the session as it then is.
 #[derive(Debug, Clone)]
@@ -290,7 +290,7 @@ impl Life {
                 _ => Outcome::Launched(self.launch("full")),
             }),
             Kind::Due(kind) => FactKind::Due(kind),
-            Kind::SendFailed(key) => FactKind::SendFailed(key),
+            Kind::SendFailed(key) => FactKind::SendFailed(origin(&self.session.ledger, key)),
             Kind::SignalsLost(n) => FactKind::SignalsLost(n),
         }
     }

@@ -78,6 +78,7 @@ scenarios![
     a_refusal_for_billing,
     a_request_for_a_human_escalates_once,
     a_rerun_under_a_new_url,
+    a_send_that_fails,
     a_server_dies_under_several,
     a_session_that_claims_to_be_done,
     a_stop_hook_is_lost,

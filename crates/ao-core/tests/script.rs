@@ -9,6 +9,7 @@ use ao_core::fact::{BootProbe, Fact, FactKind, LookFact, Outcome, SignalFact};
 use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, PrNumber, SessionId, Sha};
 use ao_core::journal::{JournalEntry, JournalRecord};
 use ao_core::ledger::IncidentKey;
+use ao_core::message::MessageOrigin;
 use ao_core::outbox::{Condition, Effect};
 use ao_core::policy::Policy;
 use ao_core::ports::InfraIncident;
@@ -21,7 +22,7 @@ use ao_core::step::{Change, MessageOrder, Step};
 use ao_core::time::{BootId, Moment};
 use ao_core::triage::{Seen, announce, triage};
 
-use crate::fixtures::{after, at, launch_id, look_values, policy, seeded, traits};
+use crate::fixtures::{after, at, launch_id, look_values, origin, policy, seeded, traits};
 
 /// A small world of sessions that knows nothing but the rules.
 pub(crate) struct Script {
@@ -137,12 +138,20 @@ impl Script {
             "signal" => return self.signal(id, rest),
             "look" => return self.look_at(&[(id.clone(), rest.to_owned())]),
             "pr" => FactKind::PullRequests(vec![PrObservation { pr: self.pr(rest) }]),
-            "send_failed" => FactKind::SendFailed(incident_key(rest)),
+            "send_failed" => FactKind::SendFailed(self.origin(id, rest)),
             "signals_lost" => FactKind::SignalsLost(rest.parse().unwrap()),
             verb => panic!("no such verb: {verb}"),
         };
         let fact = Fact { at: self.now, kind };
         self.reduce(id, &fact)
+    }
+
+    /// `REACTION [#N] [episode=N]`; the open episode when none is named.
+    fn origin(&self, id: &SessionId, rest: &str) -> MessageOrigin {
+        let (incident, episode) = rest.split_once(" episode=").unwrap_or((rest, ""));
+        let open = origin(&self.sessions[id].ledger, incident_key(incident));
+        let episode = if episode.is_empty() { open.episode } else { episode.parse().unwrap() };
+        MessageOrigin { episode, ..open }
     }
 
     fn launch(&mut self, id: &SessionId, agent: &str) -> Launch {

@@ -192,6 +192,20 @@ impl LifecycleManager {
         commit
     }
 
+    /// What is written because of a fact that somebody else's change brings about, so that both are
+    /// one transaction; nothing but the expectation when it changes nothing.
+    pub(crate) fn commit_of(&self, loaded: &Loaded, fact: &Fact, now: Moment) -> Commit {
+        let session = &loaded.session;
+        let policy = self.settings.policy_of(&session.record.project);
+        match reduce(session, fact, policy, &now) {
+            Step::Change(change) => self.plan(loaded, *change, fact, now),
+            Step::None { .. } => {
+                let expected = Expected::Revision(session.lifecycle.revision);
+                Commit::on(session.record.id.clone(), expected, now)
+            }
+        }
+    }
+
     /// Writes a planned commit and wakes whom it concerns.
     pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let has_effects = !commit.effects.is_empty();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ao_core::fact::{Fact, FactKind};
 use ao_core::ids::{IdempotencyKey, SessionId};
 use ao_core::message::{
     Lane, MESSAGE_BYTES_MAX, Message, MessageChange, MessageReason, MessageState,
@@ -250,6 +251,9 @@ impl Messenger {
     }
 
     /// Moves a message on from the state that was read; says whether it still was in it.
+    ///
+    /// A message of a reaction that certainly did not arrive gives its attempt back in the same
+    /// transaction: no crash comes between the two.
     pub(crate) async fn move_message(
         &self,
         message: &Message,
@@ -257,20 +261,26 @@ impl Messenger {
         reason: Option<MessageReason>,
     ) -> Result<bool, StoreError> {
         for _ in 0..CONFLICTS_MAX {
-            let Some(session) = self.ports.sessions.get(&message.session).await? else {
+            let Some(loaded) = self.ports.sessions.load(&message.session).await? else {
                 return Ok(false);
             };
             let at = self.ports.clock.now();
-            let expected = Expected::Revision(session.lifecycle.revision);
-            let mut commit = Commit::on(message.session.clone(), expected, at);
-            commit.messages = vec![MessageChange::Move {
+            let failed = message.origin.as_ref().filter(|_| to.is_failed_send());
+            let mut commit = if let Some(origin) = failed {
+                let fact = Fact { at, kind: FactKind::SendFailed(origin.clone()) };
+                self.lifecycle.commit_of(&loaded, &fact, at)
+            } else {
+                let expected = Expected::Revision(loaded.session.lifecycle.revision);
+                Commit::on(message.session.clone(), expected, at)
+            };
+            commit.messages.push(MessageChange::Move {
                 id: message.id.clone(),
                 from: message.state,
                 to,
                 reason,
                 launch: None,
                 at,
-            }];
+            });
             match self.ports.sessions.commit(commit).await {
                 Ok(_) => return Ok(true),
                 Err(StoreError::NotFound { .. }) => return Ok(false),

@@ -3,10 +3,16 @@
 
 use std::time::Duration;
 
-use ao_core::ledger::ReactionKind;
+use ao_core::fact::{Fact, FactKind};
+use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
+use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::policy::{Policy, ReactionPolicy};
+use ao_core::ports::Clock as _;
+use ao_core::pr::{Checks, Draftness, Known, Pr, PrLife, PrObservation};
 use ao_core::record::ActivityState;
+use ao_testkit::machine::{Fault, Op};
 
+use crate::gate::Stop;
 use crate::harness::World;
 
 fn impatient(policy: &mut Policy) {
@@ -102,4 +108,102 @@ fn a_turn_that_ended_is_told_after_ten_quiet_seconds() {
     assert_eq!(world.told(), [""; 0]);
     world.pass_time(Duration::from_secs(2));
     assert_eq!(world.told(), ["turn-finished"]);
+}
+
+/// The forge shows failing checks on the session's pull request.
+fn checks_fail(world: &World, id: &SessionId, head: &str) {
+    let at = world.clock.now();
+    let causes = [CauseKey::new(format!("lint@{head}"))].into();
+    let pr = Pr {
+        number: PrNumber(7),
+        url: String::new(),
+        base: BranchName::new("main"),
+        head: Known::Known { value: Sha::new(head), at },
+        life: Known::Known { value: PrLife::Open, at },
+        draft: Known::Known { value: Draftness::Ready, at },
+        checks: Known::Known { value: Checks::Failed { causes }, at },
+        review: Known::Unknown,
+        mergeability: Known::Unknown,
+    };
+    let fact = Fact { at, kind: FactKind::PullRequests(vec![PrObservation { pr }]) };
+    world.tasks.block_on(world.engine().lifecycle.observe(id, fact)).unwrap();
+}
+
+/// How often the agent was told of its failing checks, as the ledger has it.
+fn attempts(world: &World, id: &SessionId) -> u32 {
+    let key = IncidentKey { reaction: ReactionKind::CiFailed, pr: Some(PrNumber(7)) };
+    world.session(id).ledger.open[&key].attempts
+}
+
+/// How many messages of the session stand in each state.
+fn receipts(world: &World, id: &SessionId) -> Vec<String> {
+    let told = world.messages(id);
+    told.iter().map(|line| line.split(':').next().unwrap().to_owned()).collect()
+}
+
+/// A session at rest whose terminal refuses the next text.
+fn denying(seed: u64) -> (World, SessionId) {
+    let world = World::new(seed);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.fail_next(Op::Paste, Fault::Deny);
+    (world, id)
+}
+
+#[test]
+fn a_refused_message_gives_its_attempt_back_and_is_told_again() {
+    let (world, id) = denying(8);
+    checks_fail(&world, &id, "a1");
+    assert_eq!(attempts(&world, &id), 1);
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(receipts(&world, &id), ["refused runtime_refused"]);
+    assert_eq!(attempts(&world, &id), 0);
+    assert_eq!(world.machine.pastes(&id).len(), 0);
+
+    checks_fail(&world, &id, "a1");
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(receipts(&world, &id), ["refused runtime_refused", "typed cannot_confirm"]);
+    assert_eq!(attempts(&world, &id), 1);
+    assert_eq!(world.machine.pastes(&id).len(), 1);
+}
+
+#[test]
+fn a_message_in_doubt_keeps_its_attempt() {
+    let world = World::new(9);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.fail_next(Op::Paste, Fault::LoseAnswer);
+    checks_fail(&world, &id, "a1");
+    world.pass_time(Duration::from_mins(1));
+    assert_eq!(receipts(&world, &id), ["in_doubt cannot_tell"]);
+    assert_eq!(attempts(&world, &id), 1);
+    checks_fail(&world, &id, "a1");
+    world.pass_time(Duration::from_mins(1));
+    assert_eq!(world.machine.pastes(&id).len(), 1);
+}
+
+#[test]
+fn no_crash_comes_between_a_refusal_and_its_attempt() {
+    let mut seen = Vec::new();
+    for n in 1..20 {
+        for stop in [Stop::Before(n), Stop::After(n)] {
+            let (world, id) = denying(10);
+            checks_fail(&world, &id, "a1");
+            world.gate.stop_at(Some(stop));
+            world.pass_time(Duration::from_secs(5));
+            world.crash();
+            world.boot();
+            world.pass_time(Duration::from_secs(5));
+            let receipts = receipts(&world, &id);
+            seen.push((receipts.clone(), attempts(&world, &id)));
+            checks_fail(&world, &id, "a1");
+            world.pass_time(Duration::from_mins(1));
+            assert!(world.machine.pastes(&id).len() <= 1, "{stop:?}: {receipts:?}");
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    let refused = (vec!["refused runtime_refused".to_owned()], 0);
+    let in_doubt = (vec!["in_doubt interrupted".to_owned()], 1);
+    assert_eq!(seen, [in_doubt, refused]);
 }

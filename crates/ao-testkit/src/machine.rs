@@ -81,7 +81,7 @@ impl FakeMachine {
                 std::future::pending::<()>().await;
                 None
             }
-            Some(Fault::Refuse | Fault::LoseAnswer) | None => fault,
+            Some(Fault::Refuse | Fault::Deny | Fault::LoseAnswer) | None => fault,
         }
     }
 

@@ -160,12 +160,16 @@ pub(super) fn escalated(plan: &Plan<'_>, key: IncidentKey, attempts: u32) -> Sai
             format!("still waits for an answer to `{}`", incident_name(key))
         }
     };
-    let tries = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+    let tried = match attempts {
+        0 => "reached nobody: no message of it could be sent".to_owned(),
+        1 => "was not resolved by 1 attempt".to_owned(),
+        n => format!("was not resolved by {n} attempts"),
+    };
     Said {
         title: format!("{} {what}", name(plan)),
         text: format!(
-            "`{}` was not resolved by {tries}, and nothing more is tried until it ends. Go in with \
-             `ao attach {id}`, see its screen with `ao logs {id}`, or end it with `ao kill {id}`.",
+            "`{}` {tried}, and nothing more is tried until it ends. Go in with `ao attach {id}`, \
+             see its screen with `ao logs {id}`, or end it with `ao kill {id}`.",
             incident_name(key)
         ),
     }

@@ -304,8 +304,8 @@ pub(crate) fn describe_fact(kind: &FactKind) -> Option<String> {
             Outcome::RestoreRequested => "a restore was asked for".to_owned(),
         },
         FactKind::Due(kind) => format!("deadline {} came due", describe_deadline(kind)),
-        FactKind::SendFailed(incident) => {
-            format!("a message of {} could not be sent", incident.reaction)
+        FactKind::SendFailed(origin) => {
+            format!("a message of {} could not be sent", origin.incident.reaction)
         }
         FactKind::SignalsLost(n) => format!("{n} signals were lost in all"),
     })

@@ -18,7 +18,7 @@ use ao_core::session::Session;
 use ao_core::step::Step;
 
 use super::state::{State, UNIT, aged, now};
-use crate::fixtures::{launch_id, policy, seeded, traits};
+use crate::fixtures::{launch_id, origin, policy, seeded, traits};
 
 /// A look that may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +230,8 @@ impl World {
                 let refused = next_state.messages.remove(n);
                 let failed = refused.origin.filter(|(key, episode)| state.is_open(*key, *episode));
                 if let Some((key, _)) = failed {
-                    let fact = Fact { at: now(), kind: FactKind::SendFailed(key) };
+                    let fact =
+                        Fact { at: now(), kind: FactKind::SendFailed(origin(&state.ledger, key)) };
                     step = Some(self.reduce(state, &fact));
                 }
             }

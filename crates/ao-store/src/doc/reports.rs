@@ -38,7 +38,7 @@ enum_doc!(FactKind {
     "pull_requests" => PullRequests(seen),
     "outcome" => Outcome(outcome),
     "due" => Due(kind),
-    "send_failed" => SendFailed(incident),
+    "send_failed" => SendFailed(origin),
     "signals_lost" => SignalsLost(n),
 });
 struct_doc!(Fact { at, kind });

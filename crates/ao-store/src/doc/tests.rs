@@ -14,7 +14,7 @@ use ao_core::fact::{
 use ao_core::ids::{AgentSessionId, BranchName, CauseKey, InfraIncidentId, PrNumber, Sha};
 use ao_core::inbox::Priority;
 use ao_core::ledger::ReactionKind;
-use ao_core::message::{Lane, MessageReason, MessageState};
+use ao_core::message::{Lane, MessageOrigin, MessageReason, MessageState};
 use ao_core::outbox::{Condition, OutboxState};
 use ao_core::ports::InfraIncidentKind;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
@@ -183,7 +183,11 @@ fn every_kind_of_fact_is_read_as_written() {
         FactKind::Outcome(Outcome::SpawnFailed),
         FactKind::Outcome(Outcome::RuntimeDestroyed),
         FactKind::Outcome(Outcome::RestoreRequested),
-        FactKind::SendFailed(episode()),
+        FactKind::SendFailed(MessageOrigin {
+            incident: episode(),
+            episode: 2,
+            causes: vec![CauseKey::new("lint")],
+        }),
         FactKind::SignalsLost(3),
     ];
     kinds.extend(launches.map(|launch| FactKind::Outcome(Outcome::Launched(launch))));

@@ -55,6 +55,8 @@ pub enum Op {
 pub enum Fault {
     /// The call does nothing and fails; a look could not tell.
     Refuse,
+    /// The call does nothing, and its answer says so: what a paste or a key was refused for.
+    Deny,
     /// The call does what it was asked, and fails nevertheless.
     LoseAnswer,
     /// The call takes this long.

@@ -43,6 +43,9 @@ impl FakeMachine {
         if fault == Some(Fault::Refuse) {
             return Err(lost());
         }
+        if fault == Some(Fault::Deny) {
+            return Err(RuntimeError::Refused { message: "the pane takes no input".to_owned() });
+        }
         self.at_pane(handle, |pane| {
             if pane.end.is_some() {
                 return Err(RuntimeError::Gone { name: handle.session.clone() });
