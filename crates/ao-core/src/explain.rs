@@ -217,6 +217,7 @@ fn last_look(journal: &[JournalRecord]) -> Option<(String, Moment)> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => None,
     })
@@ -237,6 +238,7 @@ fn asked_end(lifecycle: &Lifecycle, journal: &[JournalRecord]) -> Option<(String
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => None,
     });

@@ -31,8 +31,11 @@ pub enum FactKind {
     PullRequests(Vec<PrObservation>),
     /// What the session manager did or was asked to do.
     Outcome(Outcome),
-    /// A deadline came due.
+    /// A deadline came due. That of an idle session says nothing without a look at its worktree: see
+    /// [`Self::IdleDue`].
     Due(DeadlineKind),
+    /// The deadline of an idle session came due, and this is what a look at its worktree found.
+    IdleDue(WorkFound),
     /// A message of a reaction certainly did not arrive: the reaction gets its attempt back. What
     /// it was about, as it was planned.
     SendFailed(MessageOrigin),
@@ -187,6 +190,18 @@ closed_enum! {
         Started = "started",
         /// A human interrupted the turn.
         Interrupted = "interrupted",
+    }
+}
+
+closed_enum! {
+    /// What a look at a worktree says about work beyond its base.
+    pub enum WorkFound {
+        /// There are commits, uncommitted changes or untracked files.
+        Changed = "changed",
+        /// There are none.
+        Unchanged = "unchanged",
+        /// The look could not tell.
+        Unknown = "unknown",
     }
 }
 

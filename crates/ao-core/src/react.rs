@@ -21,6 +21,7 @@ use crate::step::{MessageOrder, PlannedMessage, Rule};
 
 use conditions::Condition as Held;
 
+pub(crate) use conditions::is_work_open;
 pub(crate) use text::reason_words;
 
 /// Causes that one incident remembers. More news than this is no news: it escalates instead.
@@ -123,7 +124,7 @@ fn open<'p>(plan: &'p mut Plan<'_>, key: IncidentKey) -> &'p mut Incident {
 }
 
 /// Ends an incident: what waits to be said about it is stale.
-fn close(plan: &mut Plan<'_>, key: IncidentKey) {
+pub(crate) fn close(plan: &mut Plan<'_>, key: IncidentKey) {
     if plan.ledger.open.remove(&key).is_none() {
         return;
     }
@@ -143,6 +144,14 @@ fn escalate(plan: &mut Plan<'_>, key: IncidentKey) {
     let causes = incident.causes.clone();
     plan.disarm(DeadlineKind::Escalate(key));
     notify(plan, key, Saying::Escalation, &causes);
+}
+
+/// Whether an open incident has outlived its deadline, which is inclusive.
+pub(crate) fn is_escalation_due(plan: &Plan<'_>, key: IncidentKey) -> bool {
+    let after = plan.policy.reaction(key.reaction).escalate_after;
+    let incident = plan.ledger.open.get(&key).filter(|incident| !incident.is_escalated);
+    let first_attempt_at = incident.and_then(|incident| incident.first_attempt_at);
+    after.zip(first_attempt_at).is_some_and(|(after, at)| plan.now.awake_since(&at) >= after)
 }
 
 /// Escalates an incident that is still open so long after its first attempt.

@@ -27,7 +27,7 @@ pub(crate) use plan::{Plan, describe_fact};
 /// *Guarantees*: no look that could not tell ends a session. A terminal session stays terminal until
 /// a restore is asked for. A fact of another launch changes nothing. A fact taken in twice changes
 /// nothing the second time (a [`FactKind::SendFailed`] gives back one attempt each time, and a
-/// [`FactKind::Due`] always takes its deadline back). The revision is the one that was read.
+/// [`FactKind::Due`] or [`FactKind::IdleDue`] always takes its deadline back). The revision is the one that was read.
 ///
 /// *Assumptions*: facts of one source come in the order in which they were observed, nearly; looks
 /// went through [`crate::triage::triage`] with the others of their pass.
@@ -39,6 +39,7 @@ pub fn reduce(session: &Session, fact: &Fact, policy: &Policy, now: &Moment) -> 
         FactKind::PullRequests(seen) => pull_requests(&mut plan, seen),
         FactKind::Outcome(outcome) => outcome::reduce(&mut plan, outcome),
         FactKind::Due(kind) => due::reduce(&mut plan, kind),
+        FactKind::IdleDue(work) => due::idle(&mut plan, *work),
         FactKind::SendFailed(origin) => react::give_back(&mut plan, origin),
         FactKind::SignalsLost(n) => signal::lost(&mut plan, *n),
     };

@@ -73,6 +73,7 @@ fn last_activity(
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_) => None,
     });
     signals

@@ -104,6 +104,7 @@ const fn look_of(fact: &Fact) -> Option<&LookFact> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => None,
     }
@@ -116,6 +117,7 @@ const fn look_mut(fact: &mut Fact) -> Option<&mut LookFact> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => None,
     }

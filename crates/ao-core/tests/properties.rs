@@ -7,7 +7,7 @@ use ao_core::agent::Signals;
 use ao_core::deadline::{DeadlineChange, DeadlineKind};
 use ao_core::fact::{
     BootProbe, Fact, FactKind, LookFact, LookValues, Outcome, ProcessProbe, RuntimeProbe,
-    ServerProbe, SignalDetail, SignalFact,
+    ServerProbe, SignalDetail, SignalFact, WorkFound,
 };
 use ao_core::ids::{BranchName, CauseKey, FactId, InfraIncidentId, PrNumber, Sha};
 use ao_core::journal::{JournalEntry, JournalRecord};
@@ -54,6 +54,7 @@ enum Kind {
     Pr(Box<Pr>),
     Outcome(u8),
     Due(DeadlineKind),
+    IdleDue(WorkFound),
     SendFailed(IncidentKey),
     SignalsLost(u64),
 }
@@ -165,6 +166,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         4 => prs().prop_map(|pr| Kind::Pr(Box::new(pr))),
         3 => any::<u8>().prop_map(Kind::Outcome),
         3 => deadline_kinds().prop_map(Kind::Due),
+        1 => select(WorkFound::ALL).prop_map(Kind::IdleDue),
         1 => incident_keys().prop_map(Kind::SendFailed),
         1 => (0..4_u64).prop_map(Kind::SignalsLost),
     ]
@@ -290,6 +292,7 @@ impl Life {
                 _ => Outcome::Launched(self.launch("full")),
             }),
             Kind::Due(kind) => FactKind::Due(kind),
+            Kind::IdleDue(work) => FactKind::IdleDue(work),
             Kind::SendFailed(key) => FactKind::SendFailed(origin(&self.session.ledger, key)),
             Kind::SignalsLost(n) => FactKind::SignalsLost(n),
         }
@@ -368,9 +371,9 @@ impl Life {
         match reduce(next, fact, &self.policy, &self.now) {
             Step::None { .. } => {}
             Step::Change(change) => {
-                let is_due = matches!(fact.kind, FactKind::Due(_));
+                let is_idle_again = matches!(fact.kind, FactKind::IdleDue(_));
+                let is_due = is_idle_again || matches!(fact.kind, FactKind::Due(_));
                 prop_assert!(is_due, "a repeated fact changes something: {fact:?}");
-                let is_idle_again = matches!(fact.kind, FactKind::Due(DeadlineKind::AgentIdle));
                 if !is_idle_again {
                     prop_assert_eq!(&change.lifecycle, &next.lifecycle);
                     prop_assert_eq!(&change.ledger, &next.ledger);
@@ -423,6 +426,7 @@ fn check_ends(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
             | FactKind::PullRequests(_)
             | FactKind::Outcome(_)
             | FactKind::Due(_)
+            | FactKind::IdleDue(_)
             | FactKind::SendFailed(_)
             | FactKind::SignalsLost(_)) => prop_assert!(false, "ended by {kind:?}"),
         }
@@ -476,7 +480,10 @@ fn check_time(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
             prop_assert_eq!(old.runtime, new.runtime, "a loss moved the runtime");
             prop_assert_eq!(old.activity, new.activity, "a loss says what the agent does");
         }
-        FactKind::Outcome(_) | FactKind::Due(_) | FactKind::SendFailed(_) => {}
+        FactKind::Outcome(_)
+        | FactKind::Due(_)
+        | FactKind::IdleDue(_)
+        | FactKind::SendFailed(_) => {}
     }
     let is_moved = old.session.state != new.session.state;
     let is_reset = matches!(fact.kind, FactKind::Outcome(Outcome::RestoreRequested));
@@ -490,7 +497,11 @@ fn check_time(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
 
 /// A due deadline is always taken back, and an ended session waits for nothing of its own.
 fn check_deadlines(step: &Step, fact: &Fact) -> Result<(), TestCaseError> {
-    let FactKind::Due(due) = &fact.kind else { return Ok(()) };
+    let due = match &fact.kind {
+        FactKind::Due(due) => due,
+        FactKind::IdleDue(_) => &DeadlineKind::AgentIdle,
+        _ => return Ok(()),
+    };
     let Step::Change(change) = step else {
         prop_assert!(false, "a due deadline stays: {due:?}");
         return Ok(());

@@ -86,6 +86,7 @@ scenarios![
     an_agent_seen_before_it_takes_its_prompt,
     an_agent_started_without_a_task,
     an_agent_without_signals,
+    an_idle_agent_and_its_work,
     an_idle_agent_is_told_to_go_on,
     checks_that_flap,
     checks_that_oscillate,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use ao_core::deadline::{Deadline, DeadlineChange, DeadlineClock, DeadlineKind};
 use ao_core::explain::explain;
-use ao_core::fact::{BootProbe, Fact, FactKind, LookFact, Outcome, SignalFact};
+use ao_core::fact::{BootProbe, Fact, FactKind, LookFact, Outcome, SignalFact, WorkFound};
 use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, PrNumber, SessionId, Sha};
 use ao_core::journal::{JournalEntry, JournalRecord};
-use ao_core::ledger::IncidentKey;
+use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::message::MessageOrigin;
 use ao_core::outbox::{Condition, Effect};
 use ao_core::policy::Policy;
@@ -33,6 +33,8 @@ pub(crate) struct Script {
     deadlines: Vec<Deadline>,
     journal: Vec<JournalRecord>,
     incidents: Vec<InfraIncident>,
+    /// What a look at any worktree finds.
+    work: WorkFound,
     n_facts: u64,
 }
 
@@ -46,6 +48,7 @@ impl Script {
             deadlines: Vec::new(),
             journal: Vec::new(),
             incidents: Vec::new(),
+            work: WorkFound::Changed,
             n_facts: 0,
         }
     }
@@ -86,6 +89,7 @@ impl Script {
             "away" => self.pass_time(duration(rest), duration(rest)),
             "sleep" => self.pass_time(duration(rest), Duration::ZERO),
             "reboot" => self.reboot(),
+            "work" => self.work = rest.parse().unwrap(),
             "tick" => return self.due(),
             "pass" => return self.look_at_all(rest),
             "explain" => return self.explain(rest),
@@ -291,14 +295,26 @@ impl Script {
         Fact { at: self.now, kind: FactKind::Look(look) }
     }
 
+    /// The first deadline that is due; a human is called about an idle agent only after the look at
+    /// its worktree, as the engine does.
+    fn next_due(&self) -> Option<usize> {
+        let is_late = |one: &Deadline| matches!(&one.kind, DeadlineKind::Escalate(key) if key.reaction == ReactionKind::AgentIdle);
+        let due = self.deadlines.iter().enumerate().filter(|(_, one)| one.is_due(&self.now));
+        due.min_by_key(|(n, one)| (is_late(one), *n)).map(|(n, _)| n)
+    }
+
     /// Says every deadline that is due, until none is.
     fn due(&mut self) -> Vec<String> {
         let mut answers = Vec::new();
-        while let Some(due) = self.deadlines.iter().position(|one| one.is_due(&self.now)) {
+        while let Some(due) = self.next_due() {
             assert!(answers.len() < 1_000, "a deadline is due for ever: {answers:#?}");
             let Deadline { session, kind, .. } = self.deadlines[due].clone();
             answers.push(format!("{session}: {} is due", deadline_words(&kind)));
-            let fact = Fact { at: self.now, kind: FactKind::Due(kind) };
+            let kind = match kind {
+                DeadlineKind::AgentIdle => FactKind::IdleDue(self.work),
+                kind => FactKind::Due(kind),
+            };
+            let fact = Fact { at: self.now, kind };
             answers.extend(self.reduce(&session, &fact));
         }
         answers

@@ -23,6 +23,7 @@ mod settings;
 mod spawn;
 mod text;
 mod wake;
+mod worktree;
 
 pub use engine::{BootError, BootReport, Engine};
 pub use lifecycle::{LifecycleManager, ObserveError, Observed};

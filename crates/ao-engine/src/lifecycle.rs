@@ -311,6 +311,7 @@ fn fact_id(fact: &Fact) -> Option<FactId> {
         | FactKind::PullRequests(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => None,
     }

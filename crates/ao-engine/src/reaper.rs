@@ -14,14 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ao_core::deadline::{Deadline, DeadlineKind};
 use ao_core::fact::{
     BootProbe, Fact, FactKind, LookFact, LookValues, ProcessProbe, RuntimeProbe, ServerProbe,
+    WorkFound,
 };
 use ao_core::ids::{LaunchId, SessionId};
+use ao_core::ledger::ReactionKind;
 use ao_core::ports::{SessionFilter, StoreError};
 use ao_core::record::SessionState;
 use ao_core::session::{ServerIdentity, Session};
 use ao_core::time::Moment;
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use self::agenda::Agenda;
@@ -33,6 +37,7 @@ use crate::ports::EnginePorts;
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
 use crate::wake::Wake;
+use crate::worktree::work_of;
 
 /// Every so many passes each server is asked even though all watches stand: once a minute at the
 /// default interval.
@@ -45,6 +50,9 @@ const GATHER_FOR: Duration = Duration::from_millis(100);
 /// Shortest pause between two ticks: a deadline that cannot be taken in now is not asked for without
 /// pause.
 const TICK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Worktrees looked at at the same time: each look is a few processes.
+const WORKTREES_AT_ONCE: usize = 4;
 
 /// A jump of the suspended time that counts as a resume.
 const SUSPEND_MIN: Duration = Duration::from_secs(1);
@@ -204,18 +212,52 @@ impl Reaper {
         let now = self.ports.clock.now();
         let due = self.ports.deadlines.due(&now).await?;
         let n_due = due.len();
+        let (idle, others): (Vec<Deadline>, Vec<Deadline>) =
+            due.into_iter().partition(|deadline| deadline.kind == DeadlineKind::AgentIdle);
+        let (late, others): (Vec<Deadline>, Vec<Deadline>) =
+            others.into_iter().partition(is_about_idleness);
         let mut failure = None;
-        for deadline in due {
-            let fact = Fact { at: now, kind: FactKind::Due(deadline.kind) };
-            match self.lifecycle.observe(&deadline.session, fact).await {
-                Ok(_) => {}
-                Err(ObserveError::NoSession { session }) => {
-                    tracing::error!(%session, "A deadline of no session came due.");
-                }
-                Err(ObserveError::Store(error)) => failure = failure.or(Some(error)),
-            }
+        for deadline in others {
+            failure = failure.or(self.take_due(deadline, now).await.err());
+        }
+        // Worktrees are looked at late, and together: a slow one keeps no deadline waiting that
+        // needs none.
+        let mut looked = futures_util::stream::iter(idle)
+            .map(|deadline| self.take_idle(deadline.session, now))
+            .buffer_unordered(WORKTREES_AT_ONCE);
+        while let Some(taken) = looked.next().await {
+            failure = failure.or(taken.err());
+        }
+        // What a look just ended calls nobody any more.
+        for deadline in late {
+            failure = failure.or(self.take_due(deadline, now).await.err());
         }
         failure.map_or(Ok(n_due), Err)
+    }
+
+    /// Has the deadline of an idle session decided, with what its worktree shows.
+    async fn take_idle(&self, session: SessionId, at: Moment) -> Result<(), StoreError> {
+        let work = match self.ports.sessions.get(&session).await? {
+            Some(known) => work_of(&self.ports, known).await?,
+            None => WorkFound::Unknown,
+        };
+        self.take_fact(&session, Fact { at, kind: FactKind::IdleDue(work) }).await
+    }
+
+    async fn take_due(&self, deadline: Deadline, at: Moment) -> Result<(), StoreError> {
+        let fact = Fact { at, kind: FactKind::Due(deadline.kind) };
+        self.take_fact(&deadline.session, fact).await
+    }
+
+    async fn take_fact(&self, session: &SessionId, fact: Fact) -> Result<(), StoreError> {
+        match self.lifecycle.observe(session, fact).await {
+            Ok(_) => Ok(()),
+            Err(ObserveError::NoSession { session }) => {
+                tracing::error!(%session, "A deadline of no session came due.");
+                Ok(())
+            }
+            Err(ObserveError::Store(error)) => Err(error),
+        }
     }
 
     /// Passes, looks and ticks until the engine stops.
@@ -395,4 +437,9 @@ fn logged(result: Result<(), StoreError>) {
 
 fn is_gap(last: &Moment, now: &Moment) -> bool {
     last.boot != now.boot || now.since(last).saturating_sub(now.awake_since(last)) >= SUSPEND_MIN
+}
+
+/// Whether a deadline calls a human about an agent that is still idle.
+fn is_about_idleness(deadline: &Deadline) -> bool {
+    matches!(&deadline.kind, DeadlineKind::Escalate(key) if key.reaction == ReactionKind::AgentIdle)
 }

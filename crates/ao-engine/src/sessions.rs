@@ -23,6 +23,7 @@ use crate::restore::{RestoreError, RestoreReport, RestoreRequest, Restorer};
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
 use crate::spawn::{Seeder, SpawnError, SpawnRequest};
+use crate::worktree::look_request;
 
 /// How long a kill waits for its teardown before it answers `pending`: a tree that ignores
 /// SIGTERM, and a large worktree, take a few seconds each.
@@ -347,15 +348,7 @@ impl SessionManager {
             .into_iter()
             .find(|project| project.id == record.project)
             .ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
-        // The commit that it started from: a base that moved on is not this session's doing.
-        let base = record.base.sha.map(|sha| RefName::new(sha.as_str())).or(record.base.name);
-        Ok(CreateWorkspace {
-            repo: project.path,
-            session: record.id,
-            path: record.workspace.path,
-            branch: record.branch,
-            base,
-        })
+        Ok(look_request(record, project))
     }
 
     async fn write(

@@ -7,10 +7,11 @@ use ao_core::fact::{Fact, FactKind};
 use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
 use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::policy::{Policy, ReactionPolicy};
-use ao_core::ports::Clock as _;
+use ao_core::ports::{Clock as _, WorkspaceError};
 use ao_core::pr::{Checks, Draftness, Known, Pr, PrLife, PrObservation};
 use ao_core::record::ActivityState;
 use ao_testkit::machine::{Fault, Op};
+use ao_testkit::workspace::WorkspaceOp;
 
 use crate::gate::Stop;
 use crate::harness::World;
@@ -206,4 +207,56 @@ fn no_crash_comes_between_a_refusal_and_its_attempt() {
     let refused = (vec!["refused runtime_refused".to_owned()], 0);
     let in_doubt = (vec!["in_doubt interrupted".to_owned()], 1);
     assert_eq!(seen, [in_doubt, refused]);
+}
+
+/// A session that rests, under a policy that tells idle agents to go on.
+fn resting(seed: u64) -> (World, SessionId) {
+    let world = World::with_policy(seed, |policy| {
+        let idle = policy.reactions.get_mut(&ReactionKind::AgentIdle).unwrap();
+        idle.is_enabled = true;
+        let turn = policy.reactions.get_mut(&ReactionKind::TurnFinished).unwrap();
+        turn.is_enabled = false;
+    });
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Active);
+    world.signal(&id, ActivityState::Idle);
+    (world, id)
+}
+
+fn write_a_file(world: &World, id: &SessionId) {
+    let path = world.session(id).record.workspace.path;
+    assert!(world.workspace.write(&path, "new", "text"));
+}
+
+#[test]
+fn an_idle_agent_without_work_is_told_nothing() {
+    let (world, id) = resting(11);
+    world.pass_time(Duration::from_hours(2));
+    assert_eq!(world.messages(&id), [""; 0]);
+    assert_eq!(world.told(), [""; 0]);
+}
+
+#[test]
+fn an_idle_agent_with_work_is_told_to_go_on() {
+    let (world, id) = resting(12);
+    write_a_file(&world, &id);
+    world.pass_time(Duration::from_secs(899));
+    assert_eq!(world.messages(&id), [""; 0]);
+    world.pass_time(Duration::from_secs(3));
+    assert_eq!(world.messages(&id).len(), 1);
+    assert!(world.messages(&id)[0].contains("[ao, agent-idle]"));
+}
+
+#[test]
+fn a_worktree_that_cannot_be_looked_at_is_looked_at_again_across_a_crash() {
+    let (world, id) = resting(13);
+    write_a_file(&world, &id);
+    let locked = || WorkspaceError::Git { message: "index.lock".to_owned() };
+    world.workspace.fail_next(WorkspaceOp::Look, locked());
+    world.pass_time(Duration::from_secs(910));
+    assert_eq!(world.messages(&id), [""; 0]);
+    world.crash();
+    world.boot();
+    world.pass_time(Duration::from_secs(60));
+    assert_eq!(world.messages(&id).len(), 1);
 }

@@ -11,7 +11,7 @@ use crate::ids::{CauseKey, PrNumber};
 use crate::ledger::{IncidentKey, ReactionKind};
 use crate::pr::{Checks, Draftness, Mergeability, Pr, PrLife, Review};
 use crate::react::one_cause;
-use crate::record::{SessionReason, SessionState};
+use crate::record::{Lifecycle, SessionReason, SessionState};
 use crate::reduce::Plan;
 
 /// How a condition stands.
@@ -40,6 +40,7 @@ pub(super) fn of(plan: &Plan<'_>) -> Vec<(IncidentKey, Condition)> {
         | FactKind::Signal(_)
         | FactKind::Outcome(_)
         | FactKind::Due(_)
+        | FactKind::IdleDue(_)
         | FactKind::SendFailed(_)
         | FactKind::SignalsLost(_) => false,
     };
@@ -91,8 +92,20 @@ fn session_conditions(plan: &Plan<'_>) -> Vec<(IncidentKey, Condition)> {
         ),
         (key(ReactionKind::AgentExited, None), exited(plan)),
         (key(ReactionKind::TurnFinished, None), while_idle.clone()),
-        (key(ReactionKind::AgentIdle, None), while_idle),
+        // A pull request or a claim that comes while the agent rests ends it as well.
+        (
+            key(ReactionKind::AgentIdle, None),
+            if is_work_open(&plan.lifecycle) { while_idle } else { Condition::Over },
+        ),
     ]
+}
+
+/// Whether nothing says that what the agent did is seen to by somebody: no open pull request, no
+/// claim of being done, not everything merged.
+pub(crate) fn is_work_open(lifecycle: &Lifecycle) -> bool {
+    lifecycle.claim.is_none()
+        && !ladder::has_open(&lifecycle.prs)
+        && !ladder::is_all_complete(&lifecycle.prs)
 }
 
 /// A death that nobody asked for is news when it is found, unless an outage explains it.

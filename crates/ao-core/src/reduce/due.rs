@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::deadline::{DeadlineClock, DeadlineKind};
-use crate::decide::ladder;
+use crate::fact::WorkFound;
 use crate::ledger::{IncidentKey, ReactionKind};
 use crate::react;
 use crate::record::{SessionReason, SessionState};
@@ -11,13 +11,18 @@ use crate::reduce::Plan;
 use crate::reduce::plan::is_doubt;
 use crate::step::Rule;
 
+/// When a worktree is looked at again that a look could not tell about: long enough for a lock or a
+/// stalled disk to be over.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
 /// Reduces one due deadline.
 pub(super) fn reduce(plan: &mut Plan<'_>, kind: &DeadlineKind) -> Rule {
     plan.disarm(kind.clone());
     match kind {
         DeadlineKind::Escalate(incident) => react::escalate_when_due(plan, *incident),
         DeadlineKind::NoSignal => no_signal(plan),
-        DeadlineKind::AgentIdle => agent_idle(plan),
+        // Nobody looked at its worktree.
+        DeadlineKind::AgentIdle => idle(plan, WorkFound::Unknown),
         DeadlineKind::TurnFinished => turn_finished(plan),
         DeadlineKind::PauseEnds => pause_ends(plan),
     }
@@ -50,9 +55,12 @@ fn turn_finished(plan: &mut Plan<'_>) -> Rule {
     Rule::DeadlineDue
 }
 
-/// Tells an idle agent to go on. Whether its worktree holds changes is not known here: the engine
-/// checks that before the message is typed.
-fn agent_idle(plan: &mut Plan<'_>) -> Rule {
+/// Tells an idle agent to go on, when its worktree holds work that nobody has seen.
+///
+/// A look that could not tell is no finding: another one is asked for soon. Without work there is
+/// nothing to go on with.
+pub(super) fn idle(plan: &mut Plan<'_>, work: WorkFound) -> Rule {
+    plan.disarm(DeadlineKind::AgentIdle);
     let key = IncidentKey { reaction: ReactionKind::AgentIdle, pr: None };
     let line = plan.policy.reaction(key.reaction);
     let told = plan.ledger.open.get(&key).map(|incident| incident.attempts);
@@ -60,12 +68,26 @@ fn agent_idle(plan: &mut Plan<'_>) -> Rule {
     if is_first && !has_been_idle_for(plan, line.after, &DeadlineKind::AgentIdle) {
         return Rule::DeadlineOver;
     }
-    let is_unfinished = plan.lifecycle.session.state == SessionState::Idle
-        && plan.lifecycle.claim.is_none()
-        && !ladder::has_open(&plan.lifecycle.prs)
-        && !ladder::is_all_complete(&plan.lifecycle.prs);
-    if !is_unfinished {
+    let is_unfinished =
+        plan.lifecycle.session.state == SessionState::Idle && react::is_work_open(&plan.lifecycle);
+    if !is_unfinished || !line.is_enabled {
         return Rule::DeadlineOver;
+    }
+    match work {
+        WorkFound::Changed => {}
+        WorkFound::Unchanged => {
+            react::close(plan, key);
+            return Rule::DeadlineOver;
+        }
+        WorkFound::Unknown => {
+            let after = line.after.min(LOOK_AGAIN_AFTER);
+            plan.arm(DeadlineKind::AgentIdle, plan.now, after, DeadlineClock::Awake);
+            return Rule::DeadlineOver;
+        }
+    }
+    if react::is_escalation_due(plan, key) {
+        // Both come due at once: who is called now is not told of another attempt.
+        return react::escalate_when_due(plan, key);
     }
     react::raise(plan, key, &react::one_cause(&format!("idle/{}", told.unwrap_or(0))));
     let is_silent = plan.ledger.open.get(&key).is_none_or(|incident| incident.is_escalated);

@@ -83,6 +83,7 @@ impl<'a> Plan<'a> {
             | FactKind::PullRequests(_)
             | FactKind::Outcome(_)
             | FactKind::Due(_)
+            | FactKind::IdleDue(_)
             | FactKind::SendFailed(_)
             | FactKind::SignalsLost(_) => None,
         }
@@ -304,6 +305,12 @@ pub(crate) fn describe_fact(kind: &FactKind) -> Option<String> {
             Outcome::RestoreRequested => "a restore was asked for".to_owned(),
         },
         FactKind::Due(kind) => format!("deadline {} came due", describe_deadline(kind)),
+        FactKind::IdleDue(work) => {
+            format!(
+                "deadline {} came due, work {work}",
+                describe_deadline(&DeadlineKind::AgentIdle)
+            )
+        }
         FactKind::SendFailed(origin) => {
             format!("a message of {} could not be sent", origin.incident.reaction)
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ao_core::deadline::DeadlineKind;
-use ao_core::fact::{Fact, FactKind, LookFact, LookValues, Outcome, SignalDetail, SignalFact};
+use ao_core::fact::{
+    Fact, FactKind, LookFact, LookValues, Outcome, SignalDetail, SignalFact, WorkFound,
+};
 use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, PrNumber, Sha};
 use ao_core::ledger::IncidentKey;
 use ao_core::message::{Lane, MessageState};
@@ -129,6 +131,8 @@ impl World {
             Action::Destroyed => said(FactKind::Outcome(Outcome::RuntimeDestroyed)),
             Action::Restore => said(FactKind::Outcome(Outcome::RestoreRequested)),
             Action::SignalsLost => said(FactKind::SignalsLost(1)),
+            // The worktree of this session always holds work.
+            Action::Due(DeadlineKind::AgentIdle) => said(FactKind::IdleDue(WorkFound::Changed)),
             Action::Due(kind) => said(FactKind::Due(kind.clone())),
             Action::Pass
             | Action::HandOver

@@ -38,6 +38,7 @@ enum_doc!(FactKind {
     "pull_requests" => PullRequests(seen),
     "outcome" => Outcome(outcome),
     "due" => Due(kind),
+    "idle_due" => IdleDue(work),
     "send_failed" => SendFailed(origin),
     "signals_lost" => SignalsLost(n),
 });

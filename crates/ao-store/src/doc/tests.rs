@@ -9,7 +9,7 @@ use ao_core::agent::{AgentTraits, Signals};
 use ao_core::deadline::{DeadlineClock, DeadlineKind};
 use ao_core::fact::{
     BootProbe, Fact, FactKind, LookFact, LookValues, Outcome, ProcessProbe, RuntimeProbe,
-    ServerProbe, SignalDetail, SignalFact,
+    ServerProbe, SignalDetail, SignalFact, WorkFound,
 };
 use ao_core::ids::{AgentSessionId, BranchName, CauseKey, InfraIncidentId, PrNumber, Sha};
 use ao_core::inbox::Priority;
@@ -77,6 +77,7 @@ fn every_name_of_every_closed_enum_is_read_as_written() {
     check_all(SessionReason::ALL.to_vec());
     check_all(SessionState::ALL.to_vec());
     check_all(SignalDetail::ALL.to_vec());
+    check_all(WorkFound::ALL.to_vec());
     check_all(WorkspaceFate::ALL.to_vec());
 }
 
@@ -201,6 +202,7 @@ fn every_kind_of_fact_is_read_as_written() {
         DeadlineKind::PauseEnds,
     ];
     kinds.extend(due.map(FactKind::Due));
+    kinds.extend(WorkFound::ALL.iter().copied().map(FactKind::IdleDue));
     check_all(kinds.into_iter().map(|kind| Fact { at: moment(1), kind }));
     check(&entry(5));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ao_core::agent::Signals;
 use ao_core::deadline::{DeadlineClock, DeadlineKind};
-use ao_core::fact::{BootProbe, ProcessProbe, RuntimeProbe, ServerProbe, SignalDetail};
+use ao_core::fact::{BootProbe, ProcessProbe, RuntimeProbe, ServerProbe, SignalDetail, WorkFound};
 use ao_core::ids::{
     AgentName, AgentSessionId, BranchName, CauseKey, EffectId, FactId, HomeId, IdempotencyKey,
     InfraIncidentId, IssueRef, LaunchId, MessageId, NodeId, Nonce, NotifierId, Pid, PrNumber,
@@ -74,6 +74,7 @@ text_doc!(
     SessionReason,
     SessionState,
     SignalDetail,
+    WorkFound,
     WorkspaceFate,
 );
 

@@ -136,6 +136,7 @@ impl Seen {
                         | FactKind::Signal(_)
                         | FactKind::PullRequests(_)
                         | FactKind::Due(_)
+                        | FactKind::IdleDue(_)
                         | FactKind::SendFailed(_)
                         | FactKind::SignalsLost(_),
                     ) => Some("such a fact ends nothing".to_owned()),
