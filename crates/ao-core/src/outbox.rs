@@ -68,10 +68,20 @@ pub struct OutboxEntry {
     pub state: OutboxState,
     /// Failed attempts so far.
     pub attempts: u32,
-    /// Not before this moment.
+    /// Not before this moment; see [`Self::is_ready`].
     pub not_before: Option<Moment>,
     /// What the last failure said.
     pub last_error: Option<String>,
+}
+
+impl OutboxEntry {
+    /// Whether its pause is over.
+    ///
+    /// A pause ends with the boot that it was made in: only the wall clock could tell how long it
+    /// still is, and one that was set back would hold the effect for as long as that.
+    pub fn is_ready(&self, now: &Moment) -> bool {
+        self.not_before.is_none_or(|at| at.boot != now.boot || !at.is_after(now))
+    }
 }
 
 /// How one try ended.

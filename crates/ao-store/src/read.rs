@@ -115,12 +115,12 @@ pub(crate) fn ready(
     now: &Moment,
     n_max: usize,
 ) -> Result<Vec<OutboxEntry>, StoreError> {
-    // A head that waits holds up its own lane; the clock is compared here because a moment of
-    // another boot means its wall time.
+    // A head that waits holds up its own lane; the clock is compared here because a pause counts in
+    // its own boot only.
     let sql = "SELECT * FROM outbox WHERE seq IN
         (SELECT min(seq) FROM outbox WHERE state = 'pending' GROUP BY session, sink) ORDER BY seq";
     let mut heads = all(conn, sql, [], entry)?;
-    heads.retain(|entry| !entry.not_before.is_some_and(|at| at.is_after(now)));
+    heads.retain(|entry| entry.is_ready(now));
     heads.truncate(n_max);
     Ok(heads)
 }

@@ -239,7 +239,7 @@ impl State {
         let pending = self.outbox.values().filter(|entry| entry.state == OutboxState::Pending);
         pending
             .filter(|entry| lanes.insert((entry.session.clone(), entry.effect.sink.clone())))
-            .filter(|entry| !entry.not_before.is_some_and(|at| at.is_after(now)))
+            .filter(|entry| entry.is_ready(now))
             .take(n_max)
             .cloned()
             .collect()

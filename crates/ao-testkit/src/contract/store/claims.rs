@@ -40,7 +40,7 @@ pub(super) const ALL: &[Claim] = claims! {
         an_effect_is_planned_once,
         effects_go_in_order_within_session_and_sink,
         an_effect_that_waits_holds_up_its_own_lane_only,
-        a_wait_of_another_boot_is_measured_by_the_wall,
+        a_wait_ends_with_its_boot,
         what_is_no_longer_pending_is_left_alone,
         effects_of_a_removed_session_are_performed_all_the_same,
         a_notification_is_delivered_once,

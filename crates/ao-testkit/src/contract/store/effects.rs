@@ -109,12 +109,13 @@ pub(super) fn an_effect_that_waits_holds_up_its_own_lane_only(stores: &Stores) {
     assert_eq!(shown, (OutboxState::Dead, 3, Some("gave up")));
 }
 
-pub(super) fn a_wait_of_another_boot_is_measured_by_the_wall(stores: &Stores) {
+pub(super) fn a_wait_ends_with_its_boot(stores: &Stores) {
     begin(stores, seed("app-1"));
     plan(stores, "app-1", vec![effect("one", "inbox")]);
     finish(stores, "one", retry_at(moment(60)));
-    assert_eq!(names(stores, &moment_of_next_boot(59)), Vec::<String>::new());
-    assert_eq!(names(stores, &moment_of_next_boot(60)), ["one"]);
+    assert_eq!(names(stores, &moment(59)), Vec::<String>::new());
+    // Whatever the wall clock says: it may have been set back by hours.
+    assert_eq!(names(stores, &moment_of_next_boot(1)), ["one"]);
 }
 
 pub(super) fn what_is_no_longer_pending_is_left_alone(stores: &Stores) {
