@@ -38,8 +38,12 @@ pub struct BootId(pub u128);
 impl BootId {
     /// Parses the text of `/proc/sys/kernel/random/boot_id`.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.trim().chars().filter(|&c| c != '-').collect();
-        if digits.len() == 32 { u128::from_str_radix(&digits, 16).ok().map(Self) } else { None }
+        let (mut id, mut n_digits) = (0_u128, 0_u32);
+        for c in text.trim().chars().filter(|&c| c != '-') {
+            id = (id << 4) | u128::from(c.to_digit(16)?);
+            n_digits = n_digits.saturating_add(1);
+        }
+        (n_digits == 32).then_some(Self(id))
     }
 }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use ao_core::ports::StoreError;
 use ao_core::time::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{OpenError, of_sqlite};
@@ -162,7 +163,7 @@ impl Db {
     }
 
     fn try_apply(&mut self, batch: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
-        let execute = |sql| self.conn.execute_batch(sql).map_err(of_sqlite);
+        let execute = |sql| row::run(&self.conn, sql, []).map(drop);
         execute("BEGIN IMMEDIATE")?;
         let now = (self.options.wall)();
         row::run(&self.conn, "UPDATE stamp SET at = ?1", [now.as_millis()])?;
@@ -231,6 +232,14 @@ impl Db {
             .map_err(of_sqlite)?;
         self.conn.close().map_err(|(_, error)| of_sqlite(error))
     }
+
+    /// Closes it and leaves the files as they are, the log with all that is not in the main file.
+    pub(crate) fn abandon(self) -> Result<(), StoreError> {
+        self.conn
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(of_sqlite)?;
+        self.conn.close().map_err(|(_, error)| of_sqlite(error))
+    }
 }
 
 /// Every statement of this crate has room in the cache of a connection.
@@ -241,8 +250,21 @@ pub(crate) fn snapshot<T>(
     conn: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let tx = conn.unchecked_transaction().map_err(of_sqlite)?;
-    work(&tx)
+    row::run(conn, "BEGIN", [])?;
+    let _snapshot = Snapshot(conn);
+    work(conn)
+}
+
+/// Ends a transaction that has only read, also when the reader panics.
+struct Snapshot<'a>(&'a Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // SQLite has ended it already where it could not go on.
+        if !self.0.is_autocommit() {
+            drop(row::run(self.0, "ROLLBACK", []));
+        }
+    }
 }
 
 /// Makes the file, for its owner only (it holds prompts and nonces), and its name durable.

@@ -134,6 +134,19 @@ impl SqliteStore {
         }
     }
 
+    /// Lets go of the database as a program does that is killed: what is in the log stays there,
+    /// for the next one to recover. Later calls are `Unavailable`.
+    ///
+    /// With threads it is [`Self::close`]: only who does the work itself knows that none is begun.
+    pub fn abandon(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Threads { .. } => self.close(),
+            Engine::Caller(writer) => {
+                lock(writer).take().map_or(Ok(()), |writer| writer.db.abandon())
+            }
+        }
+    }
+
     /// Does a piece of work with the newest snapshot.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
