@@ -12,6 +12,8 @@ SEEDS ?=
 FROM ?=
 SEED ?=
 STEPS ?=
+JOBS ?=
+SAME ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +36,9 @@ check-model: ## Walk through the rules and all that waits for them, deeper than 
 test-agents: ## Drive the real Claude Code and Codex against a stand-in model server (ALL=1: the long scenarios, too)
 	@ALL='$(ALL)' scripts/test-agents $(ARGS)
 
-sim: ## The simulated world: SEEDS=n [FROM=k] many histories, SEED=k one of them with its story
-	@cargo run --locked --quiet --profile sim --package ao-world --bin ao-sim -- \
-	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS)
+sim: ## The simulated world: SEEDS=300 [FROM=k] histories, SEED=k one of them with its story, SAME=n again and again
+	@cargo run --locked --quiet --profile sim --package ao-world --no-default-features --bin ao-sim -- \
+	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS) JOBS=$(JOBS) SAME=$(SAME)
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

@@ -3,5 +3,6 @@
 //! Nothing depends on it and nothing of it is shipped.
 //! The library is what those tests talk to in place of the world: the stand-in model server.
 
+#[cfg(feature = "program")]
 pub mod model;
 pub mod sim;

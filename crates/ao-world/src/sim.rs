@@ -14,6 +14,7 @@ pub mod cover;
 mod dice;
 mod gate;
 mod machine_ports;
+mod memory;
 mod names;
 mod outside;
 pub mod plan;
@@ -23,5 +24,7 @@ mod shrink;
 mod witness;
 mod world;
 
-pub use run::{Report, run, run_steps};
+pub use memory::Reads;
+pub use run::{Report, run, run_reading, run_steps};
 pub use shrink::shrink;
+pub use world::Trouble;

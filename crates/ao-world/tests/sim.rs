@@ -1,7 +1,9 @@
 //! The simulated world with a few seeds; `make sim` runs many.
 
+use std::thread;
+
 use ao_world::sim::plan::Plan;
-use ao_world::sim::{Report, run, run_steps};
+use ao_world::sim::{Reads, Report, run, run_reading, run_steps};
 
 /// Seeds that are run with every build: enough for most rules, few enough for a minute.
 const SEEDS: std::ops::Range<u64> = 0..4;
@@ -9,12 +11,15 @@ const SEEDS: std::ops::Range<u64> = 0..4;
 /// Steps of each.
 const STEPS: usize = 300;
 
+/// Every so many answers that are remembered are compared with the store: more than in the long runs.
+const READS: Reads = Reads::CheckedEvery(17);
+
 /// Seeds that once found something, with the steps that it took.
 const FOUND: &[(u64, usize)] = &[(9, 345), (28, 250)];
 
 #[track_caller]
 fn check(seed: u64, n_steps: usize) -> Report {
-    let report = run(&Plan::of(seed, n_steps)).unwrap();
+    let report = run_reading(&Plan::of(seed, n_steps), READS).unwrap();
     let again = format!("make sim SEED={seed} STEPS={n_steps}");
     assert!(report.violations.is_empty(), "{:#?}\n{again}", report.violations);
     assert_eq!(report.n_steps, n_steps);
@@ -46,7 +51,21 @@ fn the_same_seed_is_the_same_history_a_hundred_times() {
 }
 
 #[test]
-fn a_long_history_is_the_same_again() {
+fn a_long_history_is_the_same_again_beside_others() {
     let plan = Plan::of(3, 300);
-    assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());
+    let first = run(&plan).unwrap();
+    thread::scope(|scope| {
+        let again = [(); 3].map(|()| scope.spawn(|| run(&plan).unwrap()));
+        for again in again {
+            assert_eq!(again.join().unwrap(), first);
+        }
+    });
+}
+
+#[test]
+fn remembered_answers_change_no_history() {
+    let plan = Plan::of(5, 150);
+    let real = run_reading(&plan, Reads::Real).unwrap();
+    assert_eq!(run_reading(&plan, Reads::CheckedEvery(1)).unwrap(), real);
+    assert_eq!(run(&plan).unwrap(), real);
 }

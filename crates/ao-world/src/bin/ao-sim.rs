@@ -1,24 +1,44 @@
 //! Runs the simulated world over many seeds: see `ao_world::sim`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use ao_world::sim::{self, cover::Coverage, plan::Plan};
+use ao_world::sim::{self, Report, Trouble, cover::Coverage, plan::Plan};
 
 /// Steps of one history.
 const STEPS: usize = 2_000;
 
-/// Lines of a history that are shown before the violation.
+/// Seeds of a run that names none: as many as the coverage is counted over.
+const SEEDS: u64 = 300;
+
+/// Failing seeds that are made short, the first ones.
+const SHRUNK_MAX: usize = 2;
+
+/// How long one history is made shorter.
+const SHRINK_FOR: Duration = Duration::from_mins(2);
+
+/// Lines of a history that are shown before the violation, and of a shrunk one.
 const TAIL: usize = 60;
 
+/// Facts of a shrunk history that are shown.
+const FACTS_MAX: usize = 50;
+
+/// How often a long run says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+
+type Failure = Box<dyn std::error::Error>;
+
 fn main() -> ExitCode {
-    match simulate() {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    match args().and_then(|args| if args.same > 1 { same(&args) } else { many(&args) }) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Nobody reads this where standard error is gone, and the exit code stays.
-            drop(writeln!(std::io::stderr(), "ao-sim: {error}"));
+            drop(writeln!(io::stderr(), "ao-sim: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -29,11 +49,17 @@ struct Args {
     from: u64,
     n_seeds: u64,
     n_steps: usize,
+    /// Threads, each with a world of its own.
+    jobs: usize,
+    /// How often the same seed is run, to see that it is the same history.
+    same: u64,
     is_single: bool,
 }
 
-fn args() -> Result<Args, Box<dyn std::error::Error>> {
-    let mut args = Args { from: 0, n_seeds: 50, n_steps: STEPS, is_single: false };
+fn args() -> Result<Args, Failure> {
+    let jobs = thread::available_parallelism().map_or(1, usize::from);
+    let mut args =
+        Args { from: 0, n_seeds: SEEDS, n_steps: STEPS, jobs, same: 1, is_single: false };
     for word in std::env::args().skip(1) {
         let Some((name, value)) = word.split_once('=') else {
             return Err(format!("`{word}` is not NAME=VALUE").into());
@@ -43,64 +69,173 @@ fn args() -> Result<Args, Box<dyn std::error::Error>> {
             ("SEEDS", n) => args.n_seeds = n.parse()?,
             ("FROM", n) => args.from = n.parse()?,
             ("STEPS", n) => args.n_steps = n.parse()?,
+            ("JOBS", n) => args.jobs = n.parse::<usize>()?.max(1),
+            ("SAME", n) => args.same = n.parse()?,
             ("SEED", n) => {
                 (args.from, args.n_seeds, args.is_single) = (n.parse()?, 1, true);
             }
-            _ => return Err(format!("`{name}` is none of SEEDS, FROM, SEED, STEPS").into()),
+            _ => {
+                let known = "SEEDS, FROM, SEED, STEPS, JOBS, SAME";
+                return Err(format!("`{name}` is none of {known}").into());
+            }
         }
     }
     Ok(args)
 }
 
-fn simulate() -> Result<u64, Box<dyn std::error::Error>> {
-    let args = args()?;
-    let mut out = std::io::stdout().lock();
+#[expect(clippy::disallowed_methods, reason = "how long it took, for who waits; no world sees it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Does the numbers from 0 to `n` on so many threads, in any order.
+fn on_threads<T: Send>(
+    jobs: usize,
+    n: u64,
+    work: impl Fn(u64) -> T + Sync,
+    mut done: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        // Few wait to be taken in: a history is megabytes.
+        let (sender, receiver) = mpsc::sync_channel(jobs);
+        for _ in 0..jobs {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            let serve = move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= n || sender.send(work(number)).is_err() {
+                        return;
+                    }
+                }
+            };
+            thread::Builder::new().spawn_scoped(scope, serve)?;
+        }
+        drop(sender);
+        receiver.into_iter().try_for_each(&mut done)
+    })
+}
+
+/// Runs every seed once, then makes the first failing ones short. Whether all held.
+fn many(args: &Args) -> Result<bool, Failure> {
+    let started_at = now();
+    let mut out = io::stdout().lock();
     let mut coverage = Coverage::default();
-    let (mut n_steps, mut n_violations) = (0, 0);
-    let mut simulated = Duration::ZERO;
-    for seed in args.from..args.from.saturating_add(args.n_seeds) {
-        let plan = Plan::of(seed, args.n_steps);
-        let report = sim::run(&plan)?;
+    let (mut n_done, mut n_steps, mut n_commits, mut failing) = (0_u64, 0, 0, Vec::new());
+    let (mut simulated, mut told_at) = (Duration::ZERO, started_at);
+    let run = |number| {
+        let seed = args.from.saturating_add(number);
+        let mut report = sim::run(&Plan::of(seed, args.n_steps));
+        if let Ok(report) = &mut report
+            && !args.is_single
+        {
+            report.history = Vec::new();
+        }
+        (seed, report)
+    };
+    on_threads(args.jobs, args.n_seeds, run, |(seed, report): (u64, Result<Report, Trouble>)| {
+        let report = report.map_err(|error| format!("seed {seed}: {error}"))?;
+        n_done += 1;
         n_steps += report.n_steps;
+        n_commits += report.n_commits;
         simulated = simulated.saturating_add(report.simulated);
         coverage.add(&report.occurred);
-        if args.is_single {
-            writeln!(out, "seed {seed}: {} commits, {:?}", report.n_commits, report.simulated)?;
-        }
-        if report.violations.is_empty() {
-            continue;
-        }
-        n_violations += 1;
-        writeln!(out, "seed {seed}: after {} steps:", report.n_steps)?;
-        for violation in &report.violations {
-            writeln!(out, "  {violation}")?;
-        }
-        if args.is_single {
-            let skipped = report.history.len().saturating_sub(TAIL);
-            for line in report.history.iter().skip(skipped) {
+        if !report.violations.is_empty() {
+            failing.push(seed);
+            writeln!(out, "seed {seed}: after {} steps:", report.n_steps)?;
+            for violation in &report.violations {
+                writeln!(out, "  {violation}")?;
+            }
+            for line in tail(&report.history) {
                 writeln!(out, "{line}")?;
             }
-            let short = sim::shrink(&plan)?;
-            writeln!(out, "shrunk to {} facts:", short.steps.len())?;
-            for step in &short.steps {
-                writeln!(out, "  {:?}, then {} polls", step.act, step.n_polls)?;
-            }
-            for line in &sim::run(&short)?.history {
-                writeln!(out, "{line}")?;
-            }
+            out.flush()?;
         }
-    }
+        if now().duration_since(told_at) >= PROGRESS_EVERY {
+            told_at = now();
+            let (n_seeds, n_failing) = (args.n_seeds, failing.len());
+            writeln!(io::stderr(), "sim: {n_done} of {n_seeds} seeds, {n_failing} fail")?;
+        }
+        Ok(())
+    })?;
+    failing.sort_unstable();
+    shrink(args, &failing, &mut out)?;
     // Short histories are for looking at one thing: they are held to nothing else.
     let missing = if args.n_steps < STEPS { Vec::new() } else { coverage.missing() };
     for (what, n) in &missing {
-        writeln!(out, "not met often enough: {what}: in {n} of {} seeds", args.n_seeds)?;
+        writeln!(out, "not met often enough: {what}: in {n} of {n_done} seeds")?;
     }
-    writeln!(out, "in the worlds {} hours passed", simulated.as_secs() / 3_600)?;
     if args.is_single {
         for (what, n) in coverage.counts() {
             writeln!(out, "  {what}: {n}")?;
         }
     }
-    writeln!(out, "sim: {} seeds, {n_steps} steps, {n_violations} violations", args.n_seeds)?;
-    Ok(n_violations + u64::try_from(missing.len())?)
+    writeln!(
+        out,
+        "sim: {n_done} seeds, {n_steps} steps, {} simulated hours, {n_commits} commits, {} \
+         violations, {} s",
+        simulated.as_secs() / 3_600,
+        failing.len(),
+        now().duration_since(started_at).as_secs(),
+    )?;
+    Ok(failing.is_empty() && missing.is_empty())
+}
+
+fn tail(lines: &[String]) -> impl Iterator<Item = &String> {
+    lines.iter().skip(lines.len().saturating_sub(TAIL))
+}
+
+/// Shows what is left of the first failing histories when all that plays no part is taken out.
+fn shrink(args: &Args, failing: &[u64], out: &mut impl Write) -> Result<(), Failure> {
+    let failing: Vec<u64> = failing.iter().copied().take(SHRUNK_MAX).collect();
+    let short = |number: u64| {
+        let seed = usize::try_from(number).ok().and_then(|n| failing.get(n).copied());
+        let seed = seed.unwrap_or_default();
+        let begun_at = now();
+        let go_on = || now().duration_since(begun_at) < SHRINK_FOR;
+        let short = sim::shrink(&Plan::of(seed, args.n_steps), go_on)?;
+        let report = sim::run(&short)?;
+        Ok::<_, Trouble>((short, report))
+    };
+    on_threads(args.jobs, failing.len() as u64, short, |shrunk| {
+        let (short, report) = shrunk.map_err(|error| error.to_string())?;
+        writeln!(out, "seed {} shrunk to {} facts:", short.seed, short.steps.len())?;
+        for step in short.steps.iter().take(FACTS_MAX) {
+            writeln!(out, "  {:?}, then {} polls", step.act, step.n_polls)?;
+        }
+        for violation in &report.violations {
+            writeln!(out, "  {violation}")?;
+        }
+        for line in tail(&report.history) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs each seed again and again, on all threads at once. Whether every history was the same,
+/// byte by byte.
+fn same(args: &Args) -> Result<bool, Failure> {
+    let started_at = now();
+    let mut out = io::stdout().lock();
+    let mut n_other = 0_u64;
+    for seed in args.from..args.from.saturating_add(args.n_seeds) {
+        let plan = Plan::of(seed, args.n_steps);
+        let first = sim::run(&plan).map_err(|error| error.to_string())?;
+        let n_lines = first.history.len();
+        let again = |_| sim::run(&plan).map(|report| report == first);
+        on_threads(args.jobs, args.same - 1, again, |is_same| {
+            n_other += u64::from(!is_same.map_err(|error| error.to_string())?);
+            Ok(())
+        })?;
+        let n_bytes: usize = first.history.iter().map(|line| line.len() + 1).sum();
+        writeln!(out, "seed {seed}: {} times {n_lines} lines, {n_bytes} bytes", args.same)?;
+    }
+    let (n_seeds, n_seconds) = (args.n_seeds, now().duration_since(started_at).as_secs());
+    writeln!(
+        out,
+        "sim: {n_seeds} seeds, {} times each, {n_other} other histories, {n_seconds} s",
+        args.same
+    )?;
+    Ok(n_other == 0)
 }

@@ -20,7 +20,9 @@ use ao_core::session::Session;
 use ao_core::time::Moment;
 use ao_store::SqliteStore;
 use ao_testkit::tasks::yield_now;
+use futures_util::FutureExt as _;
 
+use super::memory::{Memory, Reads, Touched};
 use super::plan::{StoreFault, StoreOp};
 use super::witness::Witness;
 
@@ -160,16 +162,41 @@ impl StoreTrouble {
 
 /// The store of one daemon.
 pub(crate) struct Gate {
-    pub(crate) store: SqliteStore,
-    pub(crate) trouble: StoreTrouble,
-    pub(crate) witness: Witness,
+    store: SqliteStore,
+    memory: Memory,
+    trouble: StoreTrouble,
+    witness: Witness,
 }
 
 impl Gate {
+    pub(crate) fn new(
+        store: SqliteStore,
+        reads: Reads,
+        trouble: StoreTrouble,
+        witness: Witness,
+    ) -> Self {
+        Self { store, memory: Memory::new(reads, witness.clone()), trouble, witness }
+    }
+
+    /// Compares every session with what it should be, without the faults and without a yield: how
+    /// many there are, and those that are other.
+    pub(crate) fn compare(
+        &self,
+        wanted: &BTreeMap<SessionId, Session>,
+    ) -> Option<Result<(usize, Vec<SessionId>), StoreError>> {
+        self.memory.compare(&self.store, wanted).now_or_never()
+    }
+
+    /// Leaves what is on disk as it is.
+    pub(crate) fn abandon(&self) -> Result<(), StoreError> {
+        self.store.abandon()
+    }
+
     /// Writes, and tells the witness before anything else can happen.
     async fn write<T>(
         &self,
         saga: Option<&SagaChange>,
+        touched: Touched,
         write: impl Future<Output = Result<T, StoreError>>,
         written: impl FnOnce(&T),
     ) -> Result<T, StoreError> {
@@ -178,6 +205,8 @@ impl Gate {
             self.trouble.die().await;
         }
         let answer = write.await;
+        // The store writes in one poll: nobody can have read in between.
+        self.memory.forget(&touched);
         if let Ok(value) = &answer {
             written(value);
         }
@@ -193,14 +222,14 @@ impl SessionStore for Gate {
     fn get<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Session>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Read, None).await?;
-            self.store.get(id).await
+            self.memory.get(&self.store, id).await
         })
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Loaded>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Read, None).await?;
-            self.store.load(id).await
+            self.memory.load(&self.store, id).await
         })
     }
 
@@ -210,7 +239,7 @@ impl SessionStore for Gate {
     ) -> BoxFuture<'a, Result<Vec<Session>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::List, None).await?;
-            self.store.list(filter).await
+            self.memory.list(&self.store, filter).await
         })
     }
 
@@ -219,7 +248,8 @@ impl SessionStore for Gate {
             self.trouble.enter(StoreOp::Commit, Some(&commit.session)).await?;
             let write = self.store.commit(commit.clone());
             let written = |revision: &Revision| self.witness.committed(&commit, *revision);
-            self.write(commit.saga.as_ref(), write, written).await
+            let touched = Touched::commit(&commit);
+            self.write(commit.saga.as_ref(), touched, write, written).await
         })
     }
 
@@ -248,7 +278,8 @@ impl SessionStore for Gate {
     fn remove<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Commit, None).await?;
-            self.write(None, self.store.remove(id), |()| self.witness.removed(id)).await
+            let touched = Touched::removal(id);
+            self.write(None, touched, self.store.remove(id), |()| self.witness.removed(id)).await
         })
     }
 }
@@ -257,7 +288,7 @@ impl Sagas for Gate {
     fn in_flight(&self) -> BoxFuture<'_, Result<Vec<Saga>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Sagas, None).await?;
-            self.store.in_flight().await
+            self.memory.in_flight(&self.store).await
         })
     }
 }
@@ -270,7 +301,7 @@ impl Outbox for Gate {
     ) -> BoxFuture<'a, Result<Vec<OutboxEntry>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Outbox, None).await?;
-            let ready = self.store.ready(now, n_max).await?;
+            let ready = self.memory.ready(&self.store, now, n_max).await?;
             self.witness.taken(&ready);
             Ok(ready)
         })
@@ -280,7 +311,8 @@ impl Outbox for Gate {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Outbox, None).await?;
             let write = self.store.finish(seq, outcome.clone());
-            self.write(None, write, |()| self.witness.finished(seq, &outcome)).await
+            let written = |(): &()| self.witness.finished(seq, &outcome);
+            self.write(None, Touched::outbox(), write, written).await
         })
     }
 
@@ -300,7 +332,7 @@ impl Messages for Gate {
     ) -> BoxFuture<'a, Result<Option<Message>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Messages, None).await?;
-            self.store.message(id).await
+            self.memory.message(&self.store, id).await
         })
     }
 
@@ -311,7 +343,7 @@ impl Messages for Gate {
     ) -> BoxFuture<'a, Result<Option<Message>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Messages, None).await?;
-            self.store.message_by_key(session, key).await
+            self.memory.message_by_key(&self.store, session, key).await
         })
     }
 
@@ -322,14 +354,14 @@ impl Messages for Gate {
     ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Messages, None).await?;
-            self.store.messages_of(session, n_max).await
+            self.memory.messages_of(&self.store, session, n_max).await
         })
     }
 
     fn unfinished(&self) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Messages, None).await?;
-            self.store.unfinished().await
+            self.memory.unfinished(&self.store).await
         })
     }
 }
@@ -338,7 +370,7 @@ impl Deadlines for Gate {
     fn due<'a>(&'a self, now: &'a Moment) -> BoxFuture<'a, Result<Vec<Deadline>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Deadlines, None).await?;
-            self.store.due(now).await
+            self.memory.due(&self.store, now).await
         })
     }
 
@@ -355,25 +387,33 @@ impl Deadlines for Gate {
     ) -> BoxFuture<'a, Result<Option<std::time::Duration>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Deadlines, None).await?;
-            self.store.next_due_in(now).await
+            self.memory.next_due_in(&self.store, now).await
         })
     }
 }
 
 impl Projects for Gate {
     fn add_project(&self, project: Project) -> BoxFuture<'_, Result<Ensured, StoreError>> {
-        self.store.add_project(project)
+        Box::pin(async move {
+            let added = self.store.add_project(project).await;
+            self.memory.forget(&Touched::projects());
+            added
+        })
     }
 
     fn projects(&self) -> BoxFuture<'_, Result<Vec<Project>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Read, None).await?;
-            self.store.projects().await
+            self.memory.projects(&self.store).await
         })
     }
 
     fn remove_project<'a>(&'a self, id: &'a ProjectId) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.store.remove_project(id)
+        Box::pin(async move {
+            let removed = self.store.remove_project(id).await;
+            self.memory.forget(&Touched::projects());
+            removed
+        })
     }
 
     fn next_session_id<'a>(
@@ -382,7 +422,7 @@ impl Projects for Gate {
     ) -> BoxFuture<'a, Result<SessionId, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Commit, None).await?;
-            self.write(None, self.store.next_session_id(id), |_| {}).await
+            self.write(None, Touched::default(), self.store.next_session_id(id), |_| {}).await
         })
     }
 }
@@ -397,21 +437,21 @@ impl Incidents for Gate {
             self.trouble.enter(StoreOp::Incidents, None).await?;
             let write = self.store.open_incident(incident, effects);
             let written = |ensured: &Ensured| self.witness.opened(incident, *ensured, effects);
-            self.write(None, write, written).await
+            self.write(None, Touched::incidents(), write, written).await
         })
     }
 
     fn incidents(&self, n_max: usize) -> BoxFuture<'_, Result<Vec<InfraIncident>, StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Incidents, None).await?;
-            self.store.incidents(n_max).await
+            self.memory.incidents(&self.store, n_max).await
         })
     }
 }
 
 impl ChangeFeed for Gate {
     fn head(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.store.head()
+        Box::pin(self.memory.head(&self.store))
     }
 
     fn changes_after(

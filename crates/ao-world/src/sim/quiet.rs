@@ -9,7 +9,7 @@ use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::message::MessageState;
 use ao_core::outbox::Condition;
 use ao_core::policy::ReactionAction;
-use ao_core::ports::{Processes as _, SessionFilter, SessionStore as _, Workspace as _};
+use ao_core::ports::{Processes as _, Workspace as _};
 use ao_core::record::{ActivityState, SessionState};
 use ao_core::session::{Phase, Session, WorkspaceFate};
 use futures_util::FutureExt as _;
@@ -86,20 +86,13 @@ impl World {
         }
         // What it wrote down is what is there: a store that forgets is found out at once.
         let Some(gate) = self.gate() else { return };
-        let filter = SessionFilter { project: None, with_terminal: true };
-        match gate.store.list(&filter).now_or_never() {
-            None => self.witness.violate("the store does not answer at once".to_owned()),
-            Some(Err(error)) => {
-                self.witness.violate(format!("the store cannot be read: {error}"));
-            }
-            Some(Ok(sessions)) => {
-                let mut seen = self.witness.seen();
+        let mut seen = self.witness.seen();
+        match gate.compare(&seen.sessions) {
+            None => seen.violate("the store does not answer at once".to_owned()),
+            Some(Err(error)) => seen.violate(format!("the store cannot be read: {error}")),
+            Some(Ok((n, other))) => {
                 let known = seen.sessions.len();
-                let differs = |it: &&Session| seen.sessions.get(&it.record.id) != Some(it);
-                let other: Vec<String> =
-                    sessions.iter().filter(differs).map(|it| it.record.id.to_string()).collect();
-                if !other.is_empty() || known != sessions.len() {
-                    let n = sessions.len();
+                if n != known || !other.is_empty() {
                     seen.violate(format!(
                         "the store has {n} of {known} sessions, other: {other:?}"
                     ));

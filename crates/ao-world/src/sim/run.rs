@@ -1,11 +1,14 @@
 //! Runs one plan from its beginning to its end.
 
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use ao_core::ports::Clock as _;
 use ao_core::time::Timestamp;
 
+use super::memory::Reads;
 use super::plan::Plan;
 use super::world::{Trouble, World};
 
@@ -33,7 +36,16 @@ pub struct Report {
 ///
 /// When the disk under the simulation fails.
 pub fn run(plan: &Plan) -> Result<Report, Trouble> {
-    run_to(plan, End::Rest)
+    run_to(plan, End::Rest, Reads::default())
+}
+
+/// Like [`run`], remembering the answers of the store in another way: the report is the same.
+///
+/// # Errors
+///
+/// When the disk under the simulation fails.
+pub fn run_reading(plan: &Plan, reads: Reads) -> Result<Report, Trouble> {
+    run_to(plan, End::Rest, reads)
 }
 
 /// Runs the steps of a plan and nothing after them.
@@ -42,7 +54,7 @@ pub fn run(plan: &Plan) -> Result<Report, Trouble> {
 ///
 /// When the disk under the simulation fails.
 pub fn run_steps(plan: &Plan) -> Result<Report, Trouble> {
-    run_to(plan, End::Steps)
+    run_to(plan, End::Steps, Reads::default())
 }
 
 /// Where a run ends.
@@ -52,33 +64,48 @@ enum End {
     Rest,
 }
 
-fn run_to(plan: &Plan, end: End) -> Result<Report, Trouble> {
-    let mut world = World::new(plan.seed)?;
+fn run_to(plan: &Plan, end: End, reads: Reads) -> Result<Report, Trouble> {
+    let mut world = World::new(plan.seed, reads)?;
     let started_at = world.clock.now().wall;
     let mut n_steps = 0;
-    for (n, step) in plan.steps.iter().enumerate() {
-        let at = world.clock.now().since_boot.as_millis();
-        world.witness.tell(format!("{n} @{at} {:?}", step.act));
-        world.perform(step)?;
-        world.check_step();
-        n_steps += 1;
-        if world.has_failed() {
-            return Ok(report(&world, n_steps, started_at));
-        }
-    }
-    if end == End::Rest {
-        world.witness.tell("rest".to_owned());
-        world.come_to_rest()?;
-        if !world.has_failed() {
-            world.witness.tell("end".to_owned());
-            world.end()?;
-            world.check_step();
-        }
+    // A world in which every task waits for ever, or none ever rests, panics in its executor.
+    let ended = catch_unwind(AssertUnwindSafe(|| world.live_through(plan, end, &mut n_steps)));
+    match ended {
+        Ok(lived) => lived?,
+        Err(panic) => world.witness.violate(format!("the world panicked: {}", text_of(&*panic))),
     }
     Ok(report(&world, n_steps, started_at))
 }
 
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
 impl World {
+    fn live_through(&mut self, plan: &Plan, end: End, n_steps: &mut usize) -> Result<(), Trouble> {
+        for (n, step) in plan.steps.iter().enumerate() {
+            let at = self.clock.now().since_boot.as_millis();
+            self.witness.tell(format!("{n} @{at} {:?}", step.act));
+            *n_steps += 1;
+            self.perform(step)?;
+            self.check_step();
+            if self.has_failed() {
+                return Ok(());
+            }
+        }
+        if end == End::Rest {
+            self.witness.tell("rest".to_owned());
+            self.come_to_rest()?;
+            if !self.has_failed() {
+                self.witness.tell("end".to_owned());
+                self.end()?;
+                self.check_step();
+            }
+        }
+        Ok(())
+    }
+
     fn has_failed(&self) -> bool {
         !self.witness.seen().violations.is_empty()
     }

@@ -12,12 +12,13 @@ fn kind(violation: &str) -> String {
     violation.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
 }
 
-/// The shortest plan that was found to break the same promise (delta debugging over its steps).
+/// The shortest plan that was found to break the same promise (delta debugging over its steps), for
+/// as long as the caller lets it go on.
 ///
 /// # Errors
 ///
 /// When the disk under the simulation fails.
-pub fn shrink(plan: &Plan) -> Result<Plan, Trouble> {
+pub fn shrink(plan: &Plan, go_on: impl Fn() -> bool) -> Result<Plan, Trouble> {
     let first = run(plan)?;
     let Some(wanted) = first.violations.first().map(|it| kind(it)) else { return Ok(plan.clone()) };
     // What comes after the step that broke it plays no part.
@@ -25,7 +26,7 @@ pub fn shrink(plan: &Plan) -> Result<Plan, Trouble> {
     let mut n_runs = 0;
     let mut still_fails = |steps: &[Step]| -> Result<bool, Trouble> {
         n_runs += 1;
-        if n_runs > RUNS_MAX {
+        if n_runs > RUNS_MAX || !go_on() {
             return Ok(false);
         }
         let report = run(&Plan { seed: plan.seed, steps: steps.to_vec() })?;

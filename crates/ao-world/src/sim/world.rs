@@ -1,7 +1,6 @@
 //! One world: a machine, its git, its forge, its agents and people, and the daemon on its disk.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,6 +28,7 @@ use futures_util::future::{Either, select};
 use super::agents::Minds;
 use super::gate::{Gate, StoreTrouble};
 use super::machine_ports::Desk;
+use super::memory::Reads;
 use super::names::{self, AGENTS, NOTIFIERS, PROJECTS};
 use super::outside::{Bell, Git};
 use super::witness::Witness;
@@ -48,7 +48,7 @@ pub(crate) struct Work {
 }
 
 /// Why a world cannot be made: the disk, not the simulation.
-pub(crate) type Trouble = Box<dyn std::error::Error>;
+pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The world.
 pub(crate) struct World {
@@ -69,6 +69,7 @@ pub(crate) struct World {
     ids: Arc<SeqIds>,
     screens: Arc<FakeScreens>,
     dir: tempfile::TempDir,
+    reads: Reads,
     n_boots: u32,
     daemon: Option<Daemon>,
 }
@@ -132,7 +133,7 @@ fn directory() -> std::io::Result<tempfile::TempDir> {
 
 impl World {
     /// A world with its projects, whose daemon boots.
-    pub(crate) fn new(seed: u64) -> Result<Self, Trouble> {
+    pub(crate) fn new(seed: u64, reads: Reads) -> Result<Self, Trouble> {
         let clock = JumpingClock::new();
         let machine = FakeMachine::new(clock.clone(), names::home("home"));
         let witness = Witness::new(machine.clone());
@@ -154,6 +155,7 @@ impl World {
             ids,
             screens: Arc::default(),
             dir: directory()?,
+            reads,
             n_boots: 0,
             daemon: None,
             clock,
@@ -164,12 +166,11 @@ impl World {
         for name in PROJECTS {
             world.git.fake.add_repo(names::repo(name));
         }
-        fs::create_dir(world.disk(0))?;
         world.boot()?;
         if let Some(daemon) = &world.daemon {
             let gate = Arc::clone(&daemon.gate);
             for name in PROJECTS {
-                world.tasks.block_on(gate.store.add_project(world.project(name)))?;
+                world.tasks.block_on(gate.add_project(world.project(name)))?;
             }
         }
         Ok(world)
@@ -178,10 +179,6 @@ impl World {
     pub(crate) fn project(&self, name: &str) -> Project {
         let created_at = self.clock.now().wall;
         Project { id: names::project(name), path: names::repo(name), github: None, created_at }
-    }
-
-    fn disk(&self, n: u32) -> PathBuf {
-        self.dir.path().join(format!("disk-{n}"))
     }
 
     /// The engine, when the daemon runs and is ready.
@@ -231,14 +228,14 @@ impl World {
 
     /// Starts a daemon on what is on disk. It boots as a task: it can die before it is ready.
     pub(crate) fn boot(&mut self) -> Result<(), Trouble> {
-        let disk = self.disk(self.n_boots);
+        let disk = self.dir.path();
         let clock = self.clock.clone();
         let options = Options { wall: Arc::new(move || clock.now().wall), ..Options::default() };
         let store =
-            SqliteStore::open_inline(DataLock::acquire(&disk)?, &disk.join(DATABASE), options)?;
+            SqliteStore::open_inline(DataLock::acquire(disk)?, &disk.join(DATABASE), options)?;
         self.trouble.reset();
-        let gate =
-            Arc::new(Gate { store, trouble: self.trouble.clone(), witness: self.witness.clone() });
+        let gate = Gate::new(store, self.reads, self.trouble.clone(), self.witness.clone());
+        let gate = Arc::new(gate);
         let engine = Engine::new(self.ports(&gate), self.settings.clone());
         let (has_booted, has_failed) = (Arc::default(), Arc::default());
         let daemon = Daemon { engine, gate, has_booted, has_failed };
@@ -273,21 +270,11 @@ impl World {
     /// Drops the daemon at the point where it stands, as `kill -9` does: what the next one finds
     /// is what was on disk at this moment, the log of the database included.
     pub(crate) fn die(&mut self) -> Result<(), Trouble> {
-        if self.daemon.is_none() {
-            return Ok(());
-        }
-        let (old, new) = (self.disk(self.n_boots), self.disk(self.n_boots + 1));
-        fs::create_dir(&new)?;
-        for name in [DATABASE.to_owned(), format!("{DATABASE}-wal")] {
-            if old.join(&name).exists() {
-                fs::copy(old.join(&name), new.join(&name))?;
-            }
-        }
+        let Some(daemon) = self.daemon.take() else { return Ok(()) };
+        daemon.gate.abandon()?;
         self.n_boots += 1;
         self.tasks.crash();
-        self.daemon = None;
         self.trouble.reset();
-        fs::remove_dir_all(old)?;
         self.witness.tell("  the daemon is gone".to_owned());
         Ok(())
     }
