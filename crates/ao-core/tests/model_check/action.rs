@@ -1,5 +1,6 @@
 //! What may happen in a state, and what it makes of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -7,20 +8,21 @@ use ao_core::deadline::DeadlineKind;
 use ao_core::fact::{
     Fact, FactKind, LookFact, LookValues, Outcome, SignalDetail, SignalFact, WorkFound,
 };
-use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, PrNumber, Sha};
-use ao_core::ledger::IncidentKey;
-use ao_core::message::{Lane, MessageState};
+use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, NotifierId, PrNumber, Sha};
+use ao_core::inbox::Priority;
+use ao_core::ledger::{IncidentKey, ReactionKind};
+use ao_core::message::{Lane, MessageOrigin, MessageState};
 use ao_core::policy::Policy;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
 use ao_core::record::{
-    ActivitySource, ActivityState, EndIntent, Exit, Launch, SessionReason, SessionState,
+    ActivitySource, ActivityState, Confidence, EndIntent, Exit, Launch, SessionReason, SessionState,
 };
 use ao_core::reduce::reduce;
 use ao_core::session::Session;
 use ao_core::step::Step;
 
-use super::state::{State, UNIT, aged, now};
-use crate::fixtures::{launch_id, origin, policy, seeded, traits};
+use super::state::{Grain, HALF, Planned, State, TRIES_MAX, UNIT, Waiting, aged, now};
+use crate::fixtures::{launch_id, policy, seeded, traits};
 
 /// A look that may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +61,12 @@ pub(super) enum Action {
     Restore,
     SignalsLost,
     Due(DeadlineKind),
-    /// The dispatcher hands the head of the sink over, or finds its condition over.
-    HandOver,
+    /// The dispatcher hands the head of a sink over, or finds its condition over.
+    HandOver(usize),
     /// The dispatcher marks it done.
-    Finish,
+    Finish(usize),
+    /// The sink does not take it; after the last try it is dead.
+    Fail(usize),
     /// A person sends a message.
     Ask,
     /// The messenger begins to type what is next.
@@ -77,30 +81,53 @@ pub(super) enum Action {
     Restart,
 }
 
+/// How a walk looks at the world.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    /// What the agent can tell.
+    pub(super) agent: &'static str,
+    /// The reactions that are switched on.
+    pub(super) reactions: Vec<ReactionKind>,
+    /// Whether what is urgent goes to a second sink, too.
+    pub(super) has_phone: bool,
+    /// Whether what is planned is told in the same moment, so that no outbox is walked.
+    pub(super) is_told_at_once: bool,
+    /// Units that a doubt may last.
+    pub(super) patience: u32,
+    pub(super) grain: Grain,
+}
+
 /// The session that every walk is about, and the policy that it is decided with.
 pub(super) struct World {
     pub(super) template: Session,
     pub(super) policy: Policy,
-    pub(super) agent: &'static str,
+    pub(super) setting: Setting,
+    /// The session as the rules read it, kept so that it is not made anew for each fact.
+    read: RefCell<Session>,
 }
 
 impl World {
-    pub(super) fn new(agent: &'static str) -> Self {
+    pub(super) fn new(setting: Setting) -> Self {
+        let half = if setting.grain.is_coarse { UNIT * HALF } else { UNIT * 2 };
         let mut policy = Policy {
             reaper_interval: UNIT,
             detecting_attempts_max: 2,
-            detecting_for_max: UNIT * 3,
+            detecting_for_max: UNIT * setting.patience,
             veto_for: UNIT,
-            no_signal_for_max: UNIT * 2,
+            no_signal_for_max: half,
             ..policy()
         };
-        for line in policy.reactions.values_mut() {
-            line.is_enabled = true;
-            line.escalate_after = Some(UNIT * 2);
+        for (reaction, line) in &mut policy.reactions {
+            line.is_enabled = setting.reactions.contains(reaction);
+            line.escalate_after = Some(half);
             line.after = if line.after == Duration::ZERO { Duration::ZERO } else { UNIT };
             line.retries = line.retries.map(|_| 1);
         }
-        Self { template: seeded(1), policy, agent }
+        if setting.has_phone {
+            let phone = NotifierId::parse("phone").unwrap();
+            policy.routing.entry(Priority::Urgent).or_default().push(phone);
+        }
+        Self { template: seeded(1), policy, setting, read: RefCell::new(seeded(1)) }
     }
 
     fn launch_of(&self, generation: u64) -> LaunchId {
@@ -109,7 +136,10 @@ impl World {
 
     /// What the rules answer to a fact.
     pub(super) fn reduce(&self, state: &State, fact: &Fact) -> Step {
-        reduce(&state.session(&self.template), fact, &self.policy, &now())
+        let mut read = self.read.borrow_mut();
+        read.lifecycle.clone_from(&state.lifecycle);
+        read.ledger.clone_from(&state.ledger);
+        reduce(&read, fact, &self.policy, &now())
     }
 
     /// The fact of an action that is one.
@@ -124,7 +154,7 @@ impl World {
             Action::Launched => said(FactKind::Outcome(Outcome::Launched(Launch {
                 id: self.launch_of(2),
                 committed_at: now(),
-                traits: traits(self.agent),
+                traits: traits(self.setting.agent),
             }))),
             Action::SpawnFailed => said(FactKind::Outcome(Outcome::SpawnFailed)),
             Action::End(intent) => said(FactKind::Outcome(Outcome::EndRequested(*intent))),
@@ -135,8 +165,9 @@ impl World {
             Action::Due(DeadlineKind::AgentIdle) => said(FactKind::IdleDue(WorkFound::Changed)),
             Action::Due(kind) => said(FactKind::Due(kind.clone())),
             Action::Pass
-            | Action::HandOver
-            | Action::Finish
+            | Action::HandOver(_)
+            | Action::Finish(_)
+            | Action::Fail(_)
             | Action::Ask
             | Action::Begin
             | Action::Typed
@@ -188,17 +219,19 @@ impl World {
             Action::Ask => {
                 state.messages.iter().all(|it| it.lane != Lane::Human) && !lifecycle.is_terminal()
             }
-            Action::HandOver => state.outbox.first().is_some_and(|head| !head.is_handed_over),
-            Action::Finish => state.outbox.first().is_some_and(|head| head.is_handed_over),
+            Action::HandOver(sink) => head(state, *sink).is_some_and(|it| !it.is_handed_over),
+            Action::Finish(sink) => head(state, *sink).is_some_and(|it| it.is_handed_over),
+            Action::Fail(sink) => head(state, *sink)
+                .is_some_and(|it| !it.is_handed_over && state.is_open(it.incident, it.episode)),
             Action::Begin => {
                 state.messages.iter().all(|it| it.state == MessageState::Queued)
                     && next(state).is_some_and(|n| !is_held(state, state.messages[n].lane))
             }
             Action::Typed | Action::Refused => in_state(state, MessageState::Typing).is_some(),
-            Action::Doubted => in_state(state, MessageState::Typed).is_some(),
+            Action::Doubted => in_state(state, MessageState::Typed).is_some() && has_rested(state),
             Action::Restart => {
                 in_state(state, MessageState::Typing).is_some()
-                    || state.outbox.iter().any(|effect| effect.is_handed_over)
+                    || state.planned().any(|effect| effect.is_handed_over)
             }
             Action::Due(kind) => state.due().any(|due| due == kind),
             Action::Pass
@@ -216,26 +249,30 @@ impl World {
         let mut step = self.fact(action).map(|fact| self.reduce(state, &fact));
         match action {
             Action::Pass => next_state.pass(),
-            Action::HandOver => hand_over(&mut next_state),
-            Action::Finish => drop(next_state.outbox.remove(0)),
-            Action::Ask => next_state.messages.push(super::state::Waiting {
+            Action::HandOver(sink) => hand_over(&mut next_state, *sink),
+            Action::Finish(sink) => drop(next_state.outbox[*sink].remove(0)),
+            Action::Fail(sink) => fail(&mut next_state, *sink),
+            Action::Ask => next_state.messages.push(Waiting {
                 lane: Lane::Human,
                 origin: None,
+                causes: BTreeSet::new(),
                 state: MessageState::Queued,
             }),
             Action::Begin => begin(&mut next_state),
             Action::Typed => {
                 let n = in_state(state, MessageState::Typing).unwrap();
                 next_state.messages[n].state = MessageState::Typed;
+                // From here on it is in doubt at worst, and nothing is given back.
+                next_state.messages[n].causes.clear();
                 mark_told(&mut next_state, n);
             }
             Action::Refused => {
                 let n = in_state(state, MessageState::Typing).unwrap();
                 let refused = next_state.messages.remove(n);
-                let failed = refused.origin.filter(|(key, episode)| state.is_open(*key, *episode));
-                if let Some((key, _)) = failed {
-                    let fact =
-                        Fact { at: now(), kind: FactKind::SendFailed(origin(&state.ledger, key)) };
+                if let Some((incident, episode)) = refused.origin {
+                    let causes = refused.causes.into_iter().collect();
+                    let origin = MessageOrigin { incident, episode, causes };
+                    let fact = Fact { at: now(), kind: FactKind::SendFailed(origin) };
                     step = Some(self.reduce(state, &fact));
                 }
             }
@@ -258,14 +295,20 @@ impl World {
             | Action::SignalsLost
             | Action::Due(_) => {}
         }
+        watch_the_screen(&mut next_state, action);
         if let Some(Step::Change(change)) = &step {
             next_state.commit(change);
+        }
+        if self.setting.is_told_at_once {
+            let told = next_state.outbox[0].drain(..).map(|it| (it.incident, it.episode));
+            next_state.told.extend(told);
         }
         if next_state.lifecycle.is_terminal() {
             // Nothing is heard of what was typed at an agent that ended.
             next_state.messages.retain(|it| it.state == MessageState::Queued);
+            next_state.is_dialog = false;
         }
-        next_state.normalise(&self.template);
+        next_state.normalise(&self.template, self.setting.grain);
         (next_state, step)
     }
 }
@@ -295,14 +338,58 @@ pub(super) fn is_held(state: &State, lane: Lane) -> bool {
     is_for_all || (lane == Lane::Automatic && is_for_automatic)
 }
 
+fn head(state: &State, sink: usize) -> Option<&Planned> {
+    state.outbox[sink].first()
+}
+
+/// Whether an agent rests for so long that nothing more is expected of it (the engine's
+/// `resting_since`).
+fn has_rested(state: &State) -> bool {
+    state.lifecycle.activity.is_some_and(|activity| {
+        let is_resting = matches!(
+            activity.state,
+            ActivityState::Idle | ActivityState::Ready | ActivityState::WaitingInput
+        );
+        is_resting && now().is_after(&activity.at)
+    })
+}
+
 /// Reads the condition again, right before the effect.
-fn hand_over(state: &mut State) {
-    let head = state.outbox[0].clone();
+fn hand_over(state: &mut State, sink: usize) {
+    let head = state.outbox[sink][0].clone();
     if state.is_open(head.incident, head.episode) {
-        state.outbox[0].is_handed_over = true;
+        state.outbox[sink][0].is_handed_over = true;
         state.told.insert((head.incident, head.episode));
     } else {
-        state.outbox.remove(0);
+        state.outbox[sink].remove(0);
+    }
+}
+
+/// Tries once more, or gives up: it is shown as dead, and the next one has its turn.
+fn fail(state: &mut State, sink: usize) {
+    let head = &mut state.outbox[sink][0];
+    head.n_failed += 1;
+    if head.n_failed == TRIES_MAX {
+        let dead = state.outbox[sink].remove(0);
+        state.given_up.insert((dead.incident, dead.episode));
+    }
+}
+
+/// Whether a dialog is there, going by what was said and shown and by nothing that the rules made
+/// of it: a dialog stays until the agent itself goes on, or a screen shows it gone.
+fn watch_the_screen(state: &mut State, action: &Action) {
+    if matches!(action, Action::Launched | Action::Restore) {
+        state.is_dialog = false;
+    }
+    let Action::Signal(told) = action else { return };
+    if told.age > 0 || told.generation != 1 || state.lifecycle.launch.is_none() {
+        return;
+    }
+    let is_guess = told.source.confidence() == Confidence::Low;
+    if told.activity == ActivityState::Blocked {
+        state.is_dialog |= told.source.confidence() == Confidence::High;
+    } else if !is_guess || (told.source == ActivitySource::Terminal && !told.activity.is_sticky()) {
+        state.is_dialog = false;
     }
 }
 
@@ -324,7 +411,7 @@ fn mark_told(state: &mut State, n: usize) {
 
 /// What only the process knew is gone; what it was typing is in doubt, and is not typed again.
 fn restart(state: &mut State) {
-    for effect in &mut state.outbox {
+    for effect in state.outbox.iter_mut().flatten() {
         effect.is_handed_over = false;
     }
     let typing = in_state(state, MessageState::Typing);
@@ -373,6 +460,6 @@ pub(super) const fn is_inferred(reason: SessionReason) -> bool {
 }
 
 /// The incident of the session's own episode.
-pub(super) const fn own(reaction: ao_core::ledger::ReactionKind) -> IncidentKey {
+pub(super) const fn own(reaction: ReactionKind) -> IncidentKey {
     IncidentKey { reaction, pr: None }
 }
