@@ -1,5 +1,13 @@
 //! Writers that do not know of each other: one wins each revision, and nothing is lost.
+//!
+//! The lock of a data directory keeps a second store out. Two stores on one file are had by giving
+//! the second one the lock of another directory: as if the lock had failed.
 
+mod processes;
+mod random;
+mod rows;
+
+use std::path::Path;
 use std::thread;
 
 use ao_core::ids::Revision;
@@ -62,6 +70,12 @@ fn writers_of_one_store_win_one_revision_each() {
     race(&[&store, &store, &store, &store]);
 }
 
+/// A further store on the file of `dir`, with the lock of another directory.
+fn open_past_the_lock(dir: &Path, elsewhere: &Path) -> SqliteStore {
+    let lock = DataLock::acquire(elsewhere).unwrap();
+    SqliteStore::open(lock, &path_in(dir)).unwrap()
+}
+
 /// The lock of a data directory keeps a second store out; the revision holds where it does not.
 #[test]
 fn two_stores_on_one_file_win_one_revision_each() {
@@ -71,7 +85,6 @@ fn two_stores_on_one_file_win_one_revision_each() {
     assert!(matches!(refused, Err(LockError::Held { .. })), "{refused:?}");
 
     let elsewhere = tempfile::tempdir().unwrap();
-    let lock = DataLock::acquire(elsewhere.path()).unwrap();
-    let other = SqliteStore::open(lock, &path_in(dir.path())).unwrap();
+    let other = open_past_the_lock(dir.path(), elsewhere.path());
     race(&[&store, &other]);
 }
