@@ -9,6 +9,7 @@ mod properties;
 mod questions;
 mod replay;
 mod rule_table;
+mod rules;
 mod scenarios;
 mod script;
 mod triage;
