@@ -435,10 +435,10 @@ fn life() -> Scope {
         Action::Look(look(seen("unreachable unknown unknown"))),
         Action::Look(dead),
         Action::Signal(Told { is_submit: true, ..told(ActivityState::Active, None) }),
-        Action::Signal(told(ActivityState::Idle, Some(SignalDetail::Done))),
+        Action::Look(Looked { exit: Some(Exit::Status(0)), ..dead }),
         Action::Signal(told(ActivityState::Blocked, Some(SignalDetail::Permission))),
     ];
-    let mut reactions = vec![ReactionKind::AgentStuck, ReactionKind::AgentExited];
+    let mut reactions = vec![ReactionKind::AgentStuck];
     if is_wide() {
         let missing = look(seen("living missing dead"));
         let blind = look(seen("unreachable unknown unknown"));
@@ -448,16 +448,20 @@ fn life() -> Scope {
             Action::Look(missing),
             Action::Look(look(seen("living missing alive"))),
             Action::Look(look(seen("living not_looked alive"))),
-            Action::Look(Looked { exit: Some(Exit::Status(0)), ..dead }),
+            Action::Signal(told(ActivityState::Idle, Some(SignalDetail::Done))),
             Action::Look(Looked { is_held_back: true, ..missing }),
             Action::Look(Looked { is_first_after_gap: true, ..blind }),
             Action::Signal(told(ActivityState::Idle, None)),
             Action::Signal(told(ActivityState::Exited, None)),
         ]);
-        reactions.extend([ReactionKind::AgentNeedsInput, ReactionKind::SessionDone]);
+        reactions.extend([
+            ReactionKind::AgentNeedsInput,
+            ReactionKind::AgentExited,
+            ReactionKind::SessionDone,
+        ]);
     }
     let setting = Setting {
-        agent: "full",
+        agent: "full+exits",
         reactions,
         has_phone: false,
         is_told_at_once: true,
@@ -549,7 +553,6 @@ fn delivery() -> Scope {
         Action::Ask,
         Action::Begin,
         Action::Typed,
-        Action::Restart,
         Action::Look(look(seen("living missing dead"))),
         Action::Signal(Told { is_submit: true, ..told(ActivityState::Active, None) }),
         Action::Signal(told(ActivityState::WaitingInput, None)),
@@ -559,6 +562,7 @@ fn delivery() -> Scope {
     if is_wide() {
         actions.extend([
             Action::End(EndIntent::Kill),
+            Action::Restart,
             Action::Doubted,
             Action::Refused,
             Action::Look(look(seen("living alive alive"))),
