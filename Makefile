@@ -14,6 +14,7 @@ SEED ?=
 STEPS ?=
 JOBS ?=
 SAME ?=
+LINES ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +39,7 @@ test-agents: ## Drive the real Claude Code and Codex against a stand-in model se
 
 sim: ## The simulated world: SEEDS=300 [FROM=k] histories, SEED=k one of them with its story, SAME=n again and again
 	@cargo run --locked --quiet --profile sim --package ao-world --no-default-features --bin ao-sim -- \
-	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS) JOBS=$(JOBS) SAME=$(SAME)
+	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS) JOBS=$(JOBS) SAME=$(SAME) LINES=$(LINES)
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

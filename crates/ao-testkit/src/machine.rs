@@ -90,9 +90,14 @@ impl FakeMachine {
         self.lock().faults.schedule(op, fault);
     }
 
-    /// Takes back every fault that was scheduled and not met.
+    /// Takes back everything that was scheduled and not met: faults, and dialogs on a paste.
     pub fn heal(&self) {
-        self.lock().faults.heal();
+        let mut state = self.lock();
+        state.faults.heal();
+        let panes = state.servers.values_mut().flat_map(|server| server.panes.values_mut());
+        for composer in panes.filter_map(|pane| pane.composer.as_mut()) {
+            composer.dialog_on_paste = None;
+        }
     }
 
     /// How often a call of this kind was made.

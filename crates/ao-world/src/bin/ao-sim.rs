@@ -21,7 +21,7 @@ const SHRUNK_MAX: usize = 2;
 /// How long one history is made shorter.
 const SHRINK_FOR: Duration = Duration::from_mins(2);
 
-/// Lines of a history that are shown before the violation, and of a shrunk one.
+/// Lines of a history that are shown before the violation, and of a shrunk one, unless told otherwise.
 const TAIL: usize = 60;
 
 /// Facts of a shrunk history that are shown.
@@ -53,13 +53,22 @@ struct Args {
     jobs: usize,
     /// How often the same seed is run, to see that it is the same history.
     same: u64,
+    /// Lines of a history that are shown.
+    n_lines: usize,
     is_single: bool,
 }
 
 fn args() -> Result<Args, Failure> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let mut args =
-        Args { from: 0, n_seeds: SEEDS, n_steps: STEPS, jobs, same: 1, is_single: false };
+    let mut args = Args {
+        from: 0,
+        n_seeds: SEEDS,
+        n_steps: STEPS,
+        jobs,
+        same: 1,
+        n_lines: TAIL,
+        is_single: false,
+    };
     for word in std::env::args().skip(1) {
         let Some((name, value)) = word.split_once('=') else {
             return Err(format!("`{word}` is not NAME=VALUE").into());
@@ -71,11 +80,12 @@ fn args() -> Result<Args, Failure> {
             ("STEPS", n) => args.n_steps = n.parse()?,
             ("JOBS", n) => args.jobs = n.parse::<usize>()?.max(1),
             ("SAME", n) => args.same = n.parse()?,
+            ("LINES", n) => args.n_lines = n.parse()?,
             ("SEED", n) => {
                 (args.from, args.n_seeds, args.is_single) = (n.parse()?, 1, true);
             }
             _ => {
-                let known = "SEEDS, FROM, SEED, STEPS, JOBS, SAME";
+                let known = "SEEDS, FROM, SEED, STEPS, JOBS, SAME, LINES";
                 return Err(format!("`{name}` is none of {known}").into());
             }
         }
@@ -146,7 +156,7 @@ fn many(args: &Args) -> Result<bool, Failure> {
             for violation in &report.violations {
                 writeln!(out, "  {violation}")?;
             }
-            for line in tail(&report.history) {
+            for line in tail(&report.history, args.n_lines) {
                 writeln!(out, "{line}")?;
             }
             out.flush()?;
@@ -181,8 +191,8 @@ fn many(args: &Args) -> Result<bool, Failure> {
     Ok(failing.is_empty() && missing.is_empty())
 }
 
-fn tail(lines: &[String]) -> impl Iterator<Item = &String> {
-    lines.iter().skip(lines.len().saturating_sub(TAIL))
+fn tail(lines: &[String], n: usize) -> impl Iterator<Item = &String> {
+    lines.iter().skip(lines.len().saturating_sub(n))
 }
 
 /// Shows what is left of the first failing histories when all that plays no part is taken out.
@@ -206,7 +216,7 @@ fn shrink(args: &Args, failing: &[u64], out: &mut impl Write) -> Result<(), Fail
         for violation in &report.violations {
             writeln!(out, "  {violation}")?;
         }
-        for line in tail(&report.history) {
+        for line in tail(&report.history, args.n_lines) {
             writeln!(out, "{line}")?;
         }
         Ok(())

@@ -277,8 +277,9 @@ impl Seen {
             .is_some_and(|activity| activity.state == ActivityState::Blocked);
         let mut wrong = Vec::new();
         // Only the one whose turn it is shows why it waits.
+        let is_next = |state| matches!(state, MessageState::Queued | MessageState::Typing);
         let is_held = (self.messages.values())
-            .any(|it| it.session == *id && it.state == MessageState::Queued && it.reason.is_some());
+            .any(|it| it.session == *id && is_next(it.state) && it.reason.is_some());
         for message in self.messages.values().filter(|it| it.session == *id) {
             let is_wrong = match message.state {
                 MessageState::Typing => !(is_live && is_blocked),
