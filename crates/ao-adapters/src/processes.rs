@@ -123,7 +123,12 @@ impl LinuxProcesses {
 }
 
 fn find(pid: Pid) -> Found {
-    match Stat::read(pid) {
+    found(pid, Stat::read(pid))
+}
+
+/// What the table's answer about a number means.
+fn found(pid: Pid, read: io::Result<Stat>) -> Found {
+    match read {
         Ok(stat) if stat.has_ended => Found::Nobody,
         Ok(stat) => Found::Running(stat),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -136,6 +141,15 @@ fn find(pid: Pid) -> Found {
         }
         Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Found::Nobody,
         Err(_) => Found::Unreadable,
+    }
+}
+
+/// What stands at the number of a process says so about that very process.
+const fn probe_of(process: &ProcessIdentity, found: &Found) -> ProcessProbe {
+    match found {
+        Found::Running(stat) if stat.start_ticks == process.start_ticks => ProcessProbe::Alive,
+        Found::Running(_) | Found::Nobody => ProcessProbe::Dead,
+        Found::Unreadable => ProcessProbe::Unknown,
     }
 }
 
@@ -164,11 +178,7 @@ impl Processes for LinuxProcesses {
         if process.boot != self.boot {
             return ProcessProbe::Dead;
         }
-        match find(process.pid) {
-            Found::Running(stat) if stat.start_ticks == process.start_ticks => ProcessProbe::Alive,
-            Found::Running(_) | Found::Nobody => ProcessProbe::Dead,
-            Found::Unreadable => ProcessProbe::Unknown,
-        }
+        probe_of(process, &find(process.pid))
     }
 
     fn watch<'a>(&'a self, process: &'a ProcessIdentity) -> BoxFuture<'a, ProcessEnd> {
@@ -263,5 +273,19 @@ mod tests {
         assert_eq!(processes.probe(&own), ProcessProbe::Alive);
         let earlier = ProcessIdentity { boot: BootId(1), ..own };
         assert_eq!(processes.probe(&earlier), ProcessProbe::Dead);
+    }
+
+    #[test]
+    fn a_process_that_the_table_hides_or_refuses_is_unknown_and_not_dead() {
+        let processes = LinuxProcesses::new().unwrap();
+        let own = processes.identity(own_pid(), None).unwrap();
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied] {
+            let answer = found(own.pid, Err(kind.into()));
+            assert_eq!(probe_of(&own, &answer), ProcessProbe::Unknown, "{kind}");
+        }
+        // The kernel has never given this number out: the table is right about it.
+        let nobody = ProcessIdentity { pid: Pid(i32::MAX), ..own };
+        let answer = found(nobody.pid, Err(io::ErrorKind::NotFound.into()));
+        assert_eq!(probe_of(&nobody, &answer), ProcessProbe::Dead);
     }
 }

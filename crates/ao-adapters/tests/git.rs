@@ -2,6 +2,7 @@
 
 mod bench;
 mod create;
+mod late;
 mod looks;
 mod removal;
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod bounds;
+mod ends;
 mod fixtures;
 mod lifecycle;
 mod model_check;

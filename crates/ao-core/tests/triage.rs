@@ -102,3 +102,12 @@ fn work_that_is_complete_and_servers_that_do_not_answer_are_no_deaths() {
     let triaged = triage(seen(&fleet, |_| "unreachable unknown dead"), &[], &policy(), &at_s(10));
     assert_eq!((n_held(&triaged), triaged.incidents.len()), (0, 0));
 }
+
+#[test]
+fn a_server_that_dies_under_a_number_used_again_is_another_outage() {
+    let mut fleet = fleet(2);
+    let later = fleet[1].record.handle.as_mut().unwrap();
+    later.server.process.start_ticks += 1;
+    let triaged = triage(seen(&fleet, |_| "gone missing dead"), &[], &policy(), &at_s(10));
+    assert_eq!(triaged.incidents.len(), 2, "{:#?}", triaged.incidents);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ao_core::ids::{BranchName, IdempotencyKey, SessionId};
-use ao_core::ports::{Clock as _, RemovalMode, WorkspaceError};
+use ao_core::ports::{Clock as _, RemovalMode, SessionStore as _, WorkspaceError};
 use ao_core::record::ActivityState;
 use ao_engine::SpawnError;
 use ao_testkit::machine::{Fault, Op};
@@ -33,6 +33,18 @@ fn a_session_is_spawned_observed_reacted_to_and_killed() {
     assert_eq!(world.told(), ["agent-needs-input"], "a kill reacts to nothing");
     assert_eq!(world.running(), []);
     world.check_clean();
+}
+
+#[test]
+fn every_decision_stands_in_the_journal() {
+    let world = World::new(13);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Active);
+    world.signal(&id, ActivityState::Idle);
+    world.kill(&id);
+    let journal = world.tasks.block_on(world.store.journal(&id, 100)).unwrap();
+    let rules: Vec<_> = journal.iter().map(|it| it.entry.because.rule.as_str()).collect();
+    assert_eq!(rules, ["launched", "settled", "settled", "end_requested", "runtime_destroyed"]);
 }
 
 #[test]

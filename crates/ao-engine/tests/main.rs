@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod automatic;
 mod chaos;
 mod crashes;
 mod flow;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ao_core::ids::IdempotencyKey;
+use ao_core::message::MESSAGE_BYTES_MAX;
 use ao_core::record::ActivityState;
 use ao_engine::{SendError, SendRequest};
 use ao_testkit::machine::{Fault, Op};
@@ -110,6 +111,20 @@ fn what_a_terminal_would_act_on_is_taken_out_and_counted() {
     assert_eq!((sent.text.as_str(), sent.n_stripped), ("a[201~b", 2));
     let refused = world.tasks.block_on(world.engine().messenger.send(request(&id, "\u{3}\n")));
     assert_eq!(refused, Err(SendError::Empty));
+}
+
+#[test]
+fn a_message_that_is_too_large_is_refused() {
+    let world = World::new(19);
+    let id = world.spawn("mute");
+    let send = |n_bytes: usize| {
+        let request = request(&id, &"x".repeat(n_bytes));
+        world.tasks.block_on(world.engine().messenger.send(request))
+    };
+    let n_bytes = MESSAGE_BYTES_MAX + 1;
+    assert_eq!(send(n_bytes), Err(SendError::TooLarge { n_bytes }));
+    assert_eq!(world.messages(&id), [""; 0]);
+    assert_eq!(send(MESSAGE_BYTES_MAX).unwrap().text.len(), MESSAGE_BYTES_MAX);
 }
 
 /// A session whose agent rests at an empty composer.

@@ -119,3 +119,21 @@ fn stopping_and_starting_the_daemon_touches_no_agent() {
         world.until_status(id, "working");
     }
 }
+
+#[test]
+fn the_first_look_of_a_daemon_that_was_away_calls_nobody() {
+    let world = World::new(6);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.server_unreachable(&project_id());
+    world.until_status(&id, "detecting");
+    world.crash();
+    world.clock.advance(Duration::from_mins(10));
+    world.boot();
+    world.until_status(&id, "detecting");
+    assert_eq!(world.told(), [""; 0]);
+    world.pass_time(Duration::from_secs(20));
+    world.until_status(&id, "stuck");
+    world.pass_time(Duration::from_secs(2));
+    assert_eq!(world.told(), ["agent-stuck"]);
+}

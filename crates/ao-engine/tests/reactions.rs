@@ -7,7 +7,7 @@ use ao_core::fact::{Fact, FactKind};
 use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
 use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::policy::{Policy, ReactionPolicy};
-use ao_core::ports::{Clock as _, WorkspaceError};
+use ao_core::ports::{Clock as _, Outbox as _, WorkspaceError};
 use ao_core::pr::{Checks, Draftness, Known, Pr, PrLife, PrObservation};
 use ao_core::record::ActivityState;
 use ao_testkit::machine::{Fault, Op};
@@ -259,4 +259,36 @@ fn a_worktree_that_cannot_be_looked_at_is_looked_at_again_across_a_crash() {
     world.boot();
     world.pass_time(Duration::from_secs(60));
     assert_eq!(world.messages(&id).len(), 1);
+}
+#[test]
+fn what_an_earlier_episode_had_to_say_is_not_said_in_a_later_one() {
+    let world = World::new(8);
+    let id = world.spawn("scripted");
+    world.notifier.go_down();
+    world.signal(&id, ActivityState::WaitingInput);
+    world.pass_time(Duration::from_secs(2));
+    world.answer(&id);
+    world.pass_time(Duration::from_secs(2));
+    world.signal(&id, ActivityState::WaitingInput);
+    world.notifier.come_up();
+    world.pass_time(Duration::from_mins(5));
+    assert_eq!(world.told(), ["agent-needs-input"]);
+}
+
+#[test]
+fn an_effect_that_never_succeeds_is_given_up_and_shown() {
+    let world = World::new(9);
+    let id = world.spawn("scripted");
+    world.notifier.go_down();
+    world.signal(&id, ActivityState::WaitingInput);
+    world.pass_time(Duration::from_mins(40));
+    let tried = world.notifier.n_calls();
+    let effects = world.tasks.block_on(world.store.of_session(&id, 10)).unwrap();
+    let shown: Vec<_> = effects.iter().map(|it| (it.state.as_str(), it.attempts)).collect();
+    assert_eq!(shown, [("dead", 12)]);
+    assert!(effects[0].last_error.is_some());
+    world.notifier.come_up();
+    world.pass_time(Duration::from_mins(15));
+    assert_eq!(world.notifier.n_calls(), tried);
+    assert_eq!(world.told(), [""; 0]);
 }

@@ -212,6 +212,18 @@ async fn every_detached_line_of_work_is_preserved_and_later_ones_beside_it() {
 }
 
 #[tokio::test]
+async fn an_operation_in_progress_keeps_a_worktree_without_changes() {
+    let bench = Bench::new();
+    let request = bench.made().await;
+    bench.write(&request.path, "work.txt", "work\n").await;
+    bench.commit(&request.path).await;
+    let stopped = git(&request.path, &["rebase", "--quiet", "--exec", "false", "HEAD~1"]).await;
+    assert!(!stopped.status.success(), "it went through");
+    assert_eq!(git_ok(&request.path, &["status", "--porcelain"]).await, "");
+    assert_kept(&careful(&bench, &request).await, "a rebase is in progress");
+}
+
+#[tokio::test]
 async fn a_discard_preserves_index_files_deletions_and_the_merge_in_progress() {
     let bench = Bench::new();
     let request = bench.made().await;
@@ -374,6 +386,25 @@ async fn a_branch_goes_only_when_its_base_has_all_of_it() {
     let removal = careful(&bench, &merged).await;
     assert_eq!(removal, Removal::Removed { is_branch_deleted: false, preserved: None });
     assert_eq!(show(repo, "ao/app-2", "resolution.txt").await, "only here");
+}
+
+#[tokio::test]
+async fn a_branch_with_a_resolution_that_stands_in_no_patch_stays() {
+    let bench = Bench::new();
+    let request = bench.made().await;
+    let (repo, path) = (&request.repo, &request.path);
+    bench.write(path, "work.txt", "work\n").await;
+    bench.commit(path).await;
+    bench.write(repo, "other.txt", "other\n").await;
+    bench.commit(repo).await;
+    git_ok(path, &["merge", "--quiet", "--no-commit", "main"]).await;
+    bench.write(path, "resolution.txt", "only here\n").await;
+    bench.commit(path).await;
+    // The base has every patch of the branch by now, and not what the merge of it holds.
+    git_ok(repo, &["cherry-pick", "ao/app-1^1"]).await;
+    let removal = careful(&bench, &request).await;
+    assert_eq!(removal, Removal::Removed { is_branch_deleted: false, preserved: None });
+    assert_eq!(show(repo, "ao/app-1", "resolution.txt").await, "only here");
 }
 
 #[tokio::test]

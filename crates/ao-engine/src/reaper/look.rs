@@ -91,3 +91,49 @@ fn is_pane_of(pane: &PaneLook, target: &Target) -> bool {
         && pane.pane == target.handle.pane
         && pane.launch.as_ref() == Some(&target.launch)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use ao_core::ids::Pid;
+    use ao_core::session::{HANDLE_VERSION, ProcessIdentity};
+    use ao_core::time::BootId;
+
+    use super::*;
+
+    fn process(pid: i32) -> ProcessIdentity {
+        ProcessIdentity { boot: BootId(1), pid: Pid(pid), start_ticks: 1, nonce: None }
+    }
+
+    #[test]
+    fn a_terminal_is_the_sessions_by_its_place_and_its_launch() {
+        let launch = |name: &str| LaunchId::parse(name).unwrap();
+        let server = ServerIdentity { socket: PathBuf::from("/s"), process: process(1) };
+        let handle = RuntimeHandle {
+            version: HANDLE_VERSION,
+            server,
+            session: "app-1".to_owned(),
+            pane: "%1".to_owned(),
+            process: process(2),
+        };
+        let session = SessionId::parse("app-1").unwrap();
+        let target = Target { session, launch: launch("new"), handle };
+        let check = |session: &str, pane: &str, of: Option<&str>, expect| {
+            let pane = PaneLook {
+                session: session.to_owned(),
+                pane: pane.to_owned(),
+                pid: Pid(2),
+                launch: of.map(launch),
+                is_dead: false,
+                exit: None,
+            };
+            assert_eq!(is_pane_of(&pane, &target), expect, "{pane:?}");
+        };
+        check("app-1", "%1", Some("new"), true);
+        check("app-1", "%1", Some("old"), false);
+        check("app-1", "%1", None, false);
+        check("app-1", "%2", Some("new"), false);
+        check("app-10", "%1", Some("new"), false);
+    }
+}
