@@ -209,6 +209,7 @@ impl From<SessionError> for Fault {
             SessionError::NoTranscript { .. } => "NO_TRANSCRIPT",
             SessionError::NoProject { .. } => code::PROJECT_UNKNOWN,
             SessionError::NotEnded { .. } => "SESSION_LIVE",
+            SessionError::HasWorktree { .. } => "WORKTREE_LEFT",
             SessionError::Screens(_) => "SCREEN_UNREADABLE",
         };
         Self::new(code, kind, error.to_string())

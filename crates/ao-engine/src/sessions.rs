@@ -2,6 +2,7 @@
 
 mod transcript;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,14 @@ pub enum SessionError {
         /// Its id.
         session: SessionId,
     },
+    /// Its worktree is there, and nobody else would account for it.
+    #[error("the worktree of session `{session}` is still at `{}`", .path.display())]
+    HasWorktree {
+        /// Its id.
+        session: SessionId,
+        /// Where the worktree is.
+        path: PathBuf,
+    },
     /// The terminal failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -85,9 +94,10 @@ impl SessionError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSession { .. } | Self::NoTranscript { .. } => ErrorKind::NotFound,
-            Self::NoTerminal { .. } | Self::NoProject { .. } | Self::NotEnded { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::NoTerminal { .. }
+            | Self::NoProject { .. }
+            | Self::NotEnded { .. }
+            | Self::HasWorktree { .. } => ErrorKind::Conflict,
             Self::Runtime(error) => error.kind(),
             Self::Workspace(error) => error.kind(),
             Self::Screens(_) => ErrorKind::Unavailable,
@@ -189,12 +199,27 @@ impl SessionManager {
     }
 
     /// Removes the record of an ended session. Its id stays used.
+    ///
+    /// *Guarantees*: one whose worktree is there, or may be, stays: the record is what accounts for
+    /// it, and for the work in it.
     pub async fn remove(&self, session: &SessionId) -> Result<(), SessionError> {
         let loaded = self.load(session).await?;
         // Without the record nobody would put the rest of its machinery away.
         let is_put_away = loaded.session.record.phase == ao_core::session::Phase::Ended;
         if !loaded.session.lifecycle.is_terminal() || !is_put_away || loaded.saga.is_some() {
             return Err(SessionError::NotEnded { session: session.clone() });
+        }
+        let workspace = &loaded.session.record.workspace;
+        let is_gone = match workspace.fate {
+            WorkspaceFate::Absent | WorkspaceFate::Removed => true,
+            WorkspaceFate::Present | WorkspaceFate::Kept | WorkspaceFate::Pending => {
+                let look = self.inspect(session).await?;
+                !look.exists && !look.is_registered
+            }
+        };
+        if !is_gone {
+            let (session, path) = (session.clone(), workspace.path.clone());
+            return Err(SessionError::HasWorktree { session, path });
         }
         self.ports.sessions.remove(session).await?;
         // Kept for a restore until now.

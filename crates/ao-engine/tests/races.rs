@@ -104,6 +104,7 @@ fn a_session_with_machinery_left_is_not_removed() {
     let refused = world.tasks.block_on(engine.sessions.remove(&id));
     assert!(refused.is_err(), "its terminal would be nobody's");
     world.pass_time(Duration::from_mins(3));
+    world.kill(&id);
     world.tasks.block_on(engine.sessions.remove(&id)).unwrap();
     assert_eq!(world.machine.sessions(), []);
 }

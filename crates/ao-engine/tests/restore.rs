@@ -8,15 +8,15 @@ use ao_core::fact::FactKind;
 use ao_core::ids::{AgentSessionId, LaunchId, SessionId};
 use ao_core::ports::{
     Commit, Expected, LaunchFile, Launches as _, RemovalMode, SessionStore as _, StoreError,
-    WorkspaceError,
+    Workspace as _, WorkspaceError,
 };
 use ao_core::record::{ActivityState, PrReason};
 use ao_core::saga::SagaStep;
-use ao_core::session::Session;
-use ao_engine::{RestoreError, RestoreReport, RestoreRequest, SendRequest};
+use ao_core::session::{Session, WorkspaceFate};
+use ao_engine::{RestoreError, RestoreReport, RestoreRequest, SendRequest, SessionError};
 use ao_testkit::machine::{Fault, Op};
 use ao_testkit::memory_store::Op as StoreOp;
-use ao_testkit::workspace::WorkspaceOp;
+use ao_testkit::workspace::{WorkspaceOp, workspace_request};
 
 use crate::gate::Stop;
 use crate::harness::{REPO, World, project_id};
@@ -493,8 +493,42 @@ fn a_removed_record_takes_the_kept_environment_along() {
     die(&world, &id);
     world.pass_time(Duration::from_mins(2));
     assert_eq!(world.machine.launches_with_files().len(), 1, "kept for a restore");
+    remove_worktree_by_hand(&world, &id);
     world.tasks.block_on(world.engine().sessions.remove(&id)).unwrap();
     assert_eq!(world.machine.launches_with_files(), []);
+}
+
+/// Removes a worktree as a person does with git, past the engine.
+fn remove_worktree_by_hand(world: &World, id: &SessionId) {
+    let record = world.session(id).record;
+    let request = workspace_request(REPO, id, record.workspace.path, &record.branch.to_string());
+    let removal = world.workspace.destroy(&request, RemovalMode::Careful);
+    world.tasks.block_on(removal).unwrap();
+}
+
+#[test]
+fn a_record_that_accounts_for_a_worktree_is_not_removed() {
+    let world = World::new(28);
+    let id = spawn_with_work(&world);
+    die(&world, &id);
+    world.pass_time(Duration::from_mins(2));
+    let remove = || world.tasks.block_on(world.engine().sessions.remove(&id));
+    let refused = || {
+        let path = path_of(&world, &id);
+        Err(SessionError::HasWorktree { session: id.clone(), path })
+    };
+    assert_eq!(remove(), refused(), "present");
+    world.kill(&id);
+    assert_eq!(world.session(&id).record.workspace.fate, WorkspaceFate::Kept);
+    assert_eq!(remove(), refused(), "kept");
+    check_work(&world, &id);
+    // A look that fails is not a worktree that is gone.
+    let error = WorkspaceError::Git { message: "index.lock exists".to_owned() };
+    world.workspace.fail_next(WorkspaceOp::Look, error.clone());
+    assert_eq!(remove(), Err(SessionError::Workspace(error)));
+    let engine = world.engine();
+    world.tasks.block_on(engine.sessions.kill(&id, RemovalMode::Discard, None)).unwrap();
+    assert_eq!(remove(), Ok(()));
 }
 
 #[test]
