@@ -62,7 +62,7 @@ impl Messenger {
                     break;
                 };
                 let is_moved =
-                    self.move_message(typed, MessageState::InDoubt, Some(reason)).await?;
+                    self.drop_message(&loaded, typed, MessageState::InDoubt, reason).await?;
                 n_moved = n_moved.saturating_add(usize::from(is_moved));
                 continue;
             }
@@ -85,7 +85,7 @@ impl Messenger {
                     }
                     continue;
                 }
-                Turn::Drop(to, reason) => self.move_message(message, to, Some(reason)).await?,
+                Turn::Drop(to, reason) => self.drop_message(&loaded, message, to, reason).await?,
                 Turn::Type(handle) => self.type_message(&loaded, message, &handle).await?,
             };
             if !is_moved {
@@ -159,6 +159,34 @@ impl Messenger {
         (now.awake_since(&since) >= NO_EVIDENCE_AFTER).then_some(MessageReason::NoEvidence)
     }
 
+    /// Gives a message up, on the revision that its turn was decided on: what it is about may have
+    /// begun since, and then it is wanted.
+    async fn drop_message(
+        &self,
+        session: &Session,
+        message: &Message,
+        to: MessageState,
+        reason: MessageReason,
+    ) -> Result<bool, StoreError> {
+        let at = self.ports.clock.now();
+        let (id, from, reason) = (message.id.clone(), message.state, Some(reason));
+        let change = MessageChange::Move { id, from, to, reason, launch: None, at };
+        self.move_on(session, change).await
+    }
+
+    /// Moves a message on this revision of its session; `false` when something was written since.
+    async fn move_on(&self, session: &Session, change: MessageChange) -> Result<bool, StoreError> {
+        let at = self.ports.clock.now();
+        let expected = Expected::Revision(session.lifecycle.revision);
+        let mut commit = Commit::on(session.record.id.clone(), expected, at);
+        commit.messages = vec![change];
+        match self.ports.sessions.commit(commit).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Moves a message to `typing`, on the revision that the turn was decided on: a fact since then
     /// decides again. It is on disk before the first byte is typed.
     pub(super) async fn begin_typing(
@@ -168,20 +196,21 @@ impl Messenger {
     ) -> Result<Option<Message>, StoreError> {
         let at = self.ports.clock.now();
         let launch = session.lifecycle.launch.as_ref().map(|launch| launch.id.clone());
-        let expected = Expected::Revision(session.lifecycle.revision);
-        let mut commit = Commit::on(message.session.clone(), expected, at);
-        commit.messages = vec![MessageChange::Move {
-            id: message.id.clone(),
-            from: MessageState::Queued,
-            to: MessageState::Typing,
-            reason: None,
-            launch: launch.clone(),
-            at,
-        }];
-        match self.ports.sessions.commit(commit).await {
-            Ok(_) => {}
-            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
+        let is_moved = self
+            .move_on(
+                session,
+                MessageChange::Move {
+                    id: message.id.clone(),
+                    from: MessageState::Queued,
+                    to: MessageState::Typing,
+                    reason: None,
+                    launch: launch.clone(),
+                    at,
+                },
+            )
+            .await?;
+        if !is_moved {
+            return Ok(None);
         }
         let state = MessageState::Typing;
         let typing =

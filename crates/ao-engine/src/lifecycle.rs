@@ -120,6 +120,8 @@ impl LifecycleManager {
             let policy = self.settings.policy_of(&loaded.session.record.project);
             match reduce(&loaded.session, fact, policy, &now) {
                 Step::None { because, asks } => {
+                    let (rule, values) = (because.rule.as_str(), because.values.as_str());
+                    tracing::trace!(target: "ao_engine::unchanged", %session, rule, values);
                     return Ok(Observed { is_changed: false, because, asks });
                 }
                 Step::Change(change) => {

@@ -111,10 +111,9 @@ fn a_turn_that_ended_is_told_after_ten_quiet_seconds() {
     assert_eq!(world.told(), ["turn-finished"]);
 }
 
-/// The forge shows failing checks on the session's pull request.
-fn checks_fail(world: &World, id: &SessionId, head: &str) {
+/// What the forge shows on the session's pull request.
+fn shows(world: &World, head: &str, checks: Checks) -> Fact {
     let at = world.clock.now();
-    let causes = [CauseKey::new(format!("lint@{head}"))].into();
     let pr = Pr {
         number: PrNumber(7),
         url: String::new(),
@@ -122,12 +121,40 @@ fn checks_fail(world: &World, id: &SessionId, head: &str) {
         head: Known::Known { value: Sha::new(head), at },
         life: Known::Known { value: PrLife::Open, at },
         draft: Known::Known { value: Draftness::Ready, at },
-        checks: Known::Known { value: Checks::Failed { causes }, at },
+        checks: Known::Known { value: checks, at },
         review: Known::Unknown,
         mergeability: Known::Unknown,
     };
-    let fact = Fact { at, kind: FactKind::PullRequests(vec![PrObservation { pr }]) };
+    Fact { at, kind: FactKind::PullRequests(vec![PrObservation { pr }]) }
+}
+
+fn failed(head: &str) -> Checks {
+    Checks::Failed { causes: [CauseKey::new(format!("lint@{head}"))].into() }
+}
+
+/// The forge shows failing checks on the session's pull request.
+fn checks_fail(world: &World, id: &SessionId, head: &str) {
+    let fact = shows(world, head, failed(head));
     world.tasks.block_on(world.engine().lifecycle.observe(id, fact)).unwrap();
+}
+
+#[test]
+fn what_fails_again_while_its_end_is_being_delivered_is_told_again() {
+    for seed in 1..=60 {
+        let world = World::new(seed);
+        let id = world.spawn("mute");
+        world.until_status(&id, "working");
+        let lifecycle = world.engine().lifecycle.clone();
+        world.tasks.block_on(async {
+            for checks in [failed("a"), Checks::Passed, failed("a"), Checks::Passed, failed("a")] {
+                lifecycle.observe(&id, shows(&world, "a", checks)).await.unwrap();
+            }
+        });
+        world.pass_time(Duration::from_secs(5));
+        let told = receipts(&world, &id);
+        let last = told.last().map(String::as_str);
+        assert_eq!(last, Some("typed cannot_confirm"), "seed {seed}: {told:?}");
+    }
 }
 
 /// How often the agent was told of its failing checks, as the ledger has it.

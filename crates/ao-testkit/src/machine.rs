@@ -77,6 +77,10 @@ impl FakeMachine {
                 self.clock.sleep(duration).await;
                 None
             }
+            Some(Fault::TimeOut(duration)) => {
+                self.clock.sleep(duration).await;
+                Some(Fault::Refuse)
+            }
             Some(Fault::Hang) => {
                 std::future::pending::<()>().await;
                 None
@@ -98,6 +102,11 @@ impl FakeMachine {
         for composer in panes.filter_map(|pane| pane.composer.as_mut()) {
             composer.dialog_on_paste = None;
         }
+    }
+
+    /// Which faults struck which calls so far.
+    pub fn struck(&self) -> Vec<(Op, &'static str)> {
+        self.lock().faults.struck()
     }
 
     /// How often a call of this kind was made.

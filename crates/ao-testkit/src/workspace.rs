@@ -136,13 +136,10 @@ impl FakeWorkspace {
         true
     }
 
-    /// Merges a branch into `main` by moving `main` to it; `false` when there is none.
+    /// Merges a branch into `main` by moving `main` to it; `false` when there is none, or when
+    /// `main` has commits that it has not.
     pub fn fast_forward_main(&self, repo: &Path, branch: &str) -> bool {
-        let mut state = self.state();
-        let Some(repo) = state.repos.get_mut(repo) else { return false };
-        let Some(tip) = repo.branches.get(branch).cloned() else { return false };
-        repo.branches.insert("main".to_owned(), tip);
-        true
+        self.state().repos.get_mut(repo).is_some_and(|repo| repo.fast_forward_main(branch))
     }
 
     /// The branches of a repository.
@@ -155,9 +152,29 @@ impl FakeWorkspace {
             .unwrap_or_default()
     }
 
-    /// Whether work of a session is preserved.
-    pub fn has_preserved(&self, repo: &Path, session: &SessionId) -> bool {
-        self.state().repos.get(repo).is_some_and(|repo| repo.preserved.contains_key(session))
+    /// Whether a file of a session, with this text, is among the work that was preserved.
+    pub fn has_preserved(
+        &self,
+        repo: &Path,
+        session: &SessionId,
+        (name, text): (&str, &str),
+    ) -> bool {
+        let state = self.state();
+        let preserved = state.repos.get(repo).and_then(|repo| repo.preserved.get(session));
+        let mut trees = preserved.into_iter().flatten().map(|(_head, files)| files);
+        trees.any(|files| files.get(name).is_some_and(|kept| kept == text))
+    }
+
+    /// The commit that a worktree stands on.
+    pub fn head(&self, worktree: &Path) -> Option<Sha> {
+        let state = self.state();
+        let worktree = state.repos.values().find_map(|repo| repo.worktrees.get(worktree))?;
+        Some(worktree.head.clone())
+    }
+
+    /// Whether a commit of a session is still on a branch, or preserved.
+    pub fn keeps_commit(&self, repo: &Path, session: &SessionId, commit: &Sha) -> bool {
+        self.state().repos.get(repo).is_some_and(|repo| repo.keeps_commit(session, commit))
     }
 
     fn with_worktree(&self, path: &Path, f: impl FnOnce(&mut FakeRepo, &mut FakeWorktree)) -> bool {

@@ -13,6 +13,7 @@ mod agents;
 pub mod cover;
 mod dice;
 mod gate;
+mod hearing;
 mod machine_ports;
 mod memory;
 mod names;

@@ -1,6 +1,6 @@
 //! What goes wrong on a fake machine, and when.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A call of one of the machine's ports.
@@ -61,8 +61,24 @@ pub enum Fault {
     LoseAnswer,
     /// The call takes this long.
     Slow(Duration),
+    /// The call takes this long, does nothing and fails.
+    TimeOut(Duration),
     /// The call never ends.
     Hang,
+}
+
+impl Fault {
+    /// What it is called, without its numbers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::LoseAnswer => "lose answer",
+            Self::Slow(_) => "slow",
+            Self::TimeOut(_) => "time out",
+            Self::Hang => "hang",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// Scheduled faults, and how often each call was made.
@@ -70,6 +86,7 @@ pub enum Fault {
 pub(super) struct Faults {
     scheduled: BTreeMap<Op, VecDeque<Fault>>,
     n_calls: BTreeMap<Op, u64>,
+    struck: BTreeSet<(Op, &'static str)>,
 }
 
 impl Faults {
@@ -79,11 +96,17 @@ impl Faults {
 
     pub(super) fn take(&mut self, op: Op) -> Option<Fault> {
         *self.n_calls.entry(op).or_default() += 1;
-        self.scheduled.get_mut(&op)?.pop_front()
+        let fault = self.scheduled.get_mut(&op)?.pop_front()?;
+        self.struck.insert((op, fault.name()));
+        Some(fault)
     }
 
     pub(super) fn heal(&mut self) {
         self.scheduled.clear();
+    }
+
+    pub(super) fn struck(&self) -> Vec<(Op, &'static str)> {
+        self.struck.iter().copied().collect()
     }
 
     pub(super) fn n_calls(&self, op: Op) -> u64 {

@@ -120,6 +120,7 @@ impl State {
         self.missing_directories = before.missing_directories;
         self.missing_programs = before.missing_programs;
         self.watches_work = before.watches_work;
+        self.faults = before.faults;
         self.watchers = before.watchers;
         self.wake_watchers();
     }

@@ -35,8 +35,8 @@ pub(super) struct FakeRepo {
     pub(super) branches: BTreeMap<String, Sha>,
     pub(super) worktrees: BTreeMap<PathBuf, FakeWorktree>,
     pub(super) excludes: BTreeSet<String>,
-    /// Work that removals set aside: the head and the files.
-    pub(super) preserved: BTreeMap<SessionId, (Sha, Tree)>,
+    /// Work that removals set aside, one beside the other: the head and the files.
+    pub(super) preserved: BTreeMap<SessionId, Vec<(Sha, Tree)>>,
     /// What each session's branch started from, and whether the branch was made for it.
     bases: BTreeMap<SessionId, (Sha, bool)>,
 }
@@ -87,6 +87,23 @@ impl FakeRepo {
             seen.insert(sha);
         }
         seen
+    }
+
+    /// Moves `main` to where a branch stands, if nothing of `main` is left behind by that.
+    pub(super) fn fast_forward_main(&mut self, branch: &str) -> bool {
+        let Some(tip) = self.branches.get(branch).cloned() else { return false };
+        let is_ahead =
+            self.branches.get("main").is_none_or(|main| self.history(&tip).contains(main));
+        if is_ahead {
+            self.branches.insert("main".to_owned(), tip);
+        }
+        is_ahead
+    }
+
+    /// Whether a commit is on a branch, or preserved for a session.
+    pub(super) fn keeps_commit(&self, session: &SessionId, commit: &Sha) -> bool {
+        let preserved = self.preserved.get(session).into_iter().flatten().map(|(head, _)| head);
+        self.branches.values().chain(preserved).any(|tip| self.history(tip).contains(commit))
     }
 
     fn resolve(&self, base: &RefName) -> Option<Sha> {
@@ -193,10 +210,8 @@ impl FakeRepo {
                 self.branches.values().any(|tip| self.history(tip).contains(&worktree.head));
             if !is_reachable || self.obstacle(worktree).is_some() {
                 preserved = Some(RefName::new(format!("refs/ao/preserved/{}", request.session)));
-                self.preserved.insert(
-                    request.session.clone(),
-                    (worktree.head.clone(), worktree.files.clone()),
-                );
+                let work = (worktree.head.clone(), worktree.files.clone());
+                self.preserved.entry(request.session.clone()).or_default().push(work);
             }
             self.worktrees.remove(&request.path);
         }

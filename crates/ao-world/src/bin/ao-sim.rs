@@ -27,6 +27,10 @@ const TAIL: usize = 60;
 /// Facts of a shrunk history that are shown.
 const FACTS_MAX: usize = 50;
 
+/// Seeds from which on a run says what was met least often, and how many of those things.
+const LEAST_FROM: u64 = 20;
+const LEAST_MAX: usize = 20;
+
 /// How often a long run says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
@@ -132,6 +136,7 @@ fn many(args: &Args) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     let mut coverage = Coverage::default();
     let (mut n_done, mut n_steps, mut n_commits, mut failing) = (0_u64, 0, 0, Vec::new());
+    let mut n_lived = 0;
     let (mut simulated, mut told_at) = (Duration::ZERO, started_at);
     let run = |number| {
         let seed = args.from.saturating_add(number);
@@ -148,6 +153,7 @@ fn many(args: &Args) -> Result<bool, Failure> {
         n_done += 1;
         n_steps += report.n_steps;
         n_commits += report.n_commits;
+        n_lived += report.n_lived;
         simulated = simulated.saturating_add(report.simulated);
         coverage.add(&report.occurred);
         if !report.violations.is_empty() {
@@ -179,7 +185,13 @@ fn many(args: &Args) -> Result<bool, Failure> {
         for (what, n) in coverage.counts() {
             writeln!(out, "  {what}: {n}")?;
         }
+    } else if n_done >= LEAST_FROM && args.n_steps >= STEPS {
+        for (what, n) in coverage.least(LEAST_MAX) {
+            writeln!(out, "  {what}: in {n} of {n_done} seeds")?;
+        }
     }
+    let tenths = n_lived.saturating_mul(10) / u64::try_from(n_steps.max(1))?;
+    writeln!(out, "sessions alive after a step: {}.{} on average", tenths / 10, tenths % 10)?;
     writeln!(
         out,
         "sim: {n_done} seeds, {n_steps} steps, {} simulated hours, {n_commits} commits, {} \

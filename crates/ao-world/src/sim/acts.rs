@@ -8,29 +8,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ao_core::fact::{Fact, FactKind};
+use ao_core::fact::{Fact, FactKind, SignalDetail};
 use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
 use ao_core::ports::{Clock as _, RemovalMode};
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
 use ao_core::record::ActivityState;
+use ao_core::restore::is_lost;
+use ao_core::saga::{SagaDirection, SagaKind};
 use ao_core::session::{SessionKind, WorkspaceFate};
 use ao_core::time::{Moment, Timestamp};
 use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
-use ao_testkit::machine::{FakeMachine, Fault};
+use ao_testkit::machine::{FakeMachine, Fault, Op};
 
 use super::agents::{Told, fitting};
 use super::dice::Dice;
 use super::gate::DieAt;
 use super::names::{self, AGENTS, PROJECTS};
-use super::outside::name_of;
-use super::plan::{Act, CallFault, Forge, Step, StoreFault, Way};
+use super::plan::{Act, CallFault, Forge, Lie, SagaPoint, Step, StoreFault, Way};
+use super::witness::{TEXT_OF_A_PERSON, Wish};
 use super::world::{Trouble, Work, World};
 
 /// Sessions that live at the same time, at most: what a pass costs grows with them.
-const LIVE_MAX: usize = 12;
+const LIVE_MAX: usize = 14;
 
 /// Sessions with a record, at most.
-const RECORDS_MAX: usize = 24;
+const RECORDS_MAX: usize = 28;
+
+/// Sessions that a team has: more than the eight that a history is to have alive, because they
+/// die.
+const TEAM: usize = 10;
 
 /// Turns an engine's answer into a word for the history.
 fn word<T, E: std::fmt::Display>(answer: &Result<T, E>) -> String {
@@ -94,7 +100,13 @@ impl World {
                     self.kill(&id, discard);
                 }
             }
-            Act::Restore { who } => self.restore(who),
+            Act::Restore { who } => {
+                if let Some(id) = self.ended(who) {
+                    self.restore(&id);
+                }
+            }
+            Act::RestoreAll => self.restore_all(),
+            Act::Staff => self.staff(),
             Act::Remove { who } => self.remove(who),
             Act::Interrupt { who } => {
                 if let (Some(id), Some(engine)) = (self.live(who), self.engine()) {
@@ -149,7 +161,7 @@ impl World {
     fn send(&mut self, who: u8) {
         let (Some(session), Some(engine)) = (self.live(who), self.engine()) else { return };
         self.n_texts += 1;
-        let text = format!("please do {} of\nthe list", self.n_texts);
+        let text = format!("{TEXT_OF_A_PERSON} {} of\nthe list", self.n_texts);
         let witness = self.witness.clone();
         self.task(async move {
             let request = SendRequest { session, text, idempotency_key: None };
@@ -162,34 +174,54 @@ impl World {
         let Some(engine) = self.engine() else { return };
         let (id, witness) = (id.clone(), self.witness.clone());
         self.task(async move {
-            witness.seen().asked_to_end.insert(id.clone());
+            let _asked = witness.asked(&id, Wish::End);
             let mode = if discard { RemovalMode::Discard } else { RemovalMode::Careful };
             let answer = engine.sessions.kill(&id, mode, None).await;
             witness.tell(format!("  kill {id}: {}", word(&answer)));
         });
     }
 
-    fn restore(&self, who: u8) {
-        if self.witness.ids(false).len() >= LIVE_MAX {
-            return;
-        }
-        let (Some(session), Some(engine)) = (self.ended(who), self.engine()) else { return };
-        let witness = self.witness.clone();
+    fn restore(&self, id: &SessionId) {
+        let Some(engine) = self.engine() else { return };
+        let (session, witness) = (id.clone(), self.witness.clone());
         self.task(async move {
-            witness.seen().asked_back.insert(session.clone());
+            let _asked = witness.asked(&session, Wish::Restore);
             let request = RestoreRequest { session: session.clone(), env: BTreeMap::new() };
             let answer = engine.sessions.restore(&request).await;
             witness.tell(format!("  restore {session}: {}", word(&answer)));
         });
     }
 
+    /// Brings back what was lost.
+    fn restore_all(&self) {
+        let lost = |id: &SessionId| {
+            self.witness.session(id).is_some_and(|session| is_lost(&session.lifecycle))
+        };
+        let n_free = LIVE_MAX.saturating_sub(self.witness.ids(false).len());
+        for id in self.witness.ids(true).iter().filter(|id| lost(id)).take(n_free) {
+            self.restore(id);
+        }
+    }
+
+    /// Restores and begins sessions until there are as many as a team has.
+    fn staff(&mut self) {
+        let mut n_missing = TEAM.saturating_sub(self.witness.ids(false).len());
+        let ended = self.witness.ids(true);
+        // New ones first: they are what a history has a bound for.
+        while n_missing > 0 && self.witness.seen().sessions.len() + n_missing <= RECORDS_MAX {
+            let n = u8::try_from(self.n_texts % 64).unwrap_or(0);
+            self.spawn(n % 2, n);
+            n_missing -= 1;
+        }
+        let n_skipped = usize::try_from(self.n_texts).unwrap_or(0);
+        let n_skipped = n_skipped.checked_rem(ended.len()).unwrap_or(0);
+        for id in ended.iter().cycle().skip(n_skipped).take(n_missing.min(ended.len())) {
+            self.restore(id);
+        }
+    }
+
     fn remove(&self, who: u8) {
         let (Some(id), Some(engine)) = (self.ended(who), self.engine()) else { return };
-        // Without a record nobody accounts for a worktree that is there.
-        let fate = self.witness.session(&id).map(|it| it.record.workspace.fate);
-        if !matches!(fate, Some(WorkspaceFate::Absent | WorkspaceFate::Removed)) {
-            return;
-        }
         let witness = self.witness.clone();
         self.task(async move {
             let answer = engine.sessions.remove(&id).await;
@@ -208,6 +240,20 @@ impl World {
                 let told = Told { state: ActivityState::Active, detail: None, prompt: heard };
                 self.tell(who, (&told, way), dice);
             }
+            Act::Lie { who, lie } => self.lie(who, lie, dice),
+            Act::Stall { who, is_on } => {
+                if let Some(id) = self.running(who) {
+                    self.witness.count("agent:stalls".to_owned());
+                    self.minds.set_still(&id, is_on);
+                }
+            }
+            Act::Hang { who } => {
+                if let (Some(id), Some(pid)) = (self.running(who), self.mind_of(who)) {
+                    self.witness.count("agent:hangs".to_owned());
+                    self.minds.hang(&id);
+                    self.machine.ignore_signals(pid);
+                }
+            }
             Act::Work { who } => self.do_work(who),
             Act::CommitWork { who } => self.commit_work(who),
             Act::MergeWork { who } => self.merge_work(who),
@@ -218,7 +264,19 @@ impl World {
             }
             Act::Crash { who } => {
                 if let Some(mind) = self.mind_of(who) {
+                    self.witness.count("agent:crashes".to_owned());
                     self.machine.kill_process(mind);
+                }
+            }
+            Act::Plague { n_spared, is_exit_hidden } => {
+                let ids = self.witness.ids(false);
+                let minds = ids.iter().filter_map(|id| self.minds.mind(&self.machine, id));
+                self.count_fault("plague");
+                for mind in minds.skip(usize::from(n_spared)) {
+                    if is_exit_hidden {
+                        self.machine.hide_next_exit(2);
+                    }
+                    self.machine.kill_process(mind.pid);
                 }
             }
             Act::Child { who } => {
@@ -289,6 +347,30 @@ impl World {
         self.minds.tell(&self.machine, (&id, now), (told, way), dice);
     }
 
+    /// Lets an agent say what is not so.
+    fn lie(&mut self, who: u8, lie: Lie, dice: &mut Dice) {
+        let Some(id) = self.running(who) else { return };
+        self.witness.count("agent:lies".to_owned());
+        let (state, detail) = match lie {
+            Lie::TookIn => (ActivityState::Active, None),
+            Lie::Done => (ActivityState::Idle, Some(SignalDetail::Done)),
+            Lie::Goodbye => (ActivityState::Exited, None),
+            Lie::AtRest => (ActivityState::Idle, None),
+        };
+        let prompt = (lie == Lie::TookIn).then(|| {
+            let seen = self.witness.seen();
+            let of_it = seen.messages.values().filter(|message| message.session == id);
+            let texts: Vec<&str> = of_it.map(|message| message.text.as_str()).collect();
+            dice.pick(&texts).unwrap_or("what nobody said").to_owned()
+        });
+        let told = Told { state, detail, prompt };
+        self.tell(who, (&told, Way::Prompt), dice);
+        if lie == Lie::Done {
+            let told = Told { state: ActivityState::Active, detail: None, prompt: None };
+            self.tell(who, (&told, Way::Late(1)), dice);
+        }
+    }
+
     /// The worktree of a session whose agent runs.
     fn workshop(&mut self, who: u8) -> Option<&mut Work> {
         let id = self.running(who)?;
@@ -304,7 +386,7 @@ impl World {
             worktree,
             branch,
             files: BTreeMap::new(),
-            n_commits: 0,
+            commits: Vec::new(),
         });
         Some(work)
     }
@@ -317,6 +399,7 @@ impl World {
             && git.fake.write(&work.worktree, &name, &text)
         {
             work.files.insert(name, text);
+            self.witness.count("agent:works".to_owned());
         }
     }
 
@@ -326,31 +409,34 @@ impl World {
             && !work.files.is_empty()
             && git.fake.commit(&work.worktree)
         {
-            work.files.clear();
-            work.n_commits += 1;
+            // What a discard set aside is not in this worktree, nor in its commit.
+            let worktree = &work.worktree;
+            work.files.retain(|name, text| git.fake.read(worktree, name).as_ref() != Some(text));
+            work.commits.extend(git.fake.head(worktree));
         }
     }
 
+    /// The work of a session becomes a part of `main`, which its branch then adds nothing to.
     fn merge_work(&mut self, who: u8) {
         let git = std::sync::Arc::clone(&self.git);
-        // Only what is the first to be merged can be merged by moving the branch.
-        let is_first = self.work.values().all(|work| work.n_commits == 0 || work.branch.is_empty());
         if let Some(work) = self.workshop(who)
-            && is_first
+            && !work.commits.is_empty()
             && git.fake.fast_forward_main(&work.repo, &work.branch)
         {
-            work.n_commits = 0;
+            self.witness.count("agent:merges".to_owned());
         }
     }
 
     fn act_of_world(&mut self, act: Act, dice: &mut Dice) -> Result<(), Trouble> {
         match act {
             Act::Port { op, fault } => {
-                self.witness.count(format!("fault:port:{op:?}:{}", name_of(fault)));
                 let fault = match fault {
+                    // A terminal that refuses a text says so; one that does not answer leaves doubt.
+                    CallFault::Refuse if op == Op::Paste && dice.chance(50) => Fault::Deny,
                     CallFault::Refuse => Fault::Refuse,
                     CallFault::LoseAnswer => Fault::LoseAnswer,
                     CallFault::Slow(seconds) => Fault::Slow(Duration::from_secs(seconds)),
+                    CallFault::TimeOut(seconds) => Fault::TimeOut(Duration::from_secs(seconds)),
                 };
                 self.machine.fail_next(op, fault);
             }
@@ -373,7 +459,16 @@ impl World {
                     bell.schedule(fault);
                 }
             }
-            Act::Forge { who, number, says } => self.ask_forge(who, number, says),
+            Act::Forge { who, number, says } => self.ask_forge((who, number), &[says]),
+            Act::Flap { who, number } => {
+                self.count_fault("forge flaps");
+                let says = [0, 1, 0, 1].map(|n| [Forge::Failed(n), Forge::Passed]);
+                self.ask_forge((who, number), &says.concat());
+            }
+            Act::ForgeDown { is_on } => {
+                self.count_fault("forge down");
+                self.is_forge_down = is_on;
+            }
             Act::Die { .. }
             | Act::DieAtWrite { .. }
             | Act::DieAtSaga { .. }
@@ -399,9 +494,13 @@ impl World {
                     self.machine.kill_session(&id);
                 }
             }
-            Act::KillServer { project } => {
+            Act::KillServer { project, is_restarted } => {
                 self.count_fault("server killed");
                 self.machine.kill_server(&project_of(project));
+                if is_restarted {
+                    self.count_fault("server restarted");
+                    self.machine.start_server(&project_of(project));
+                }
             }
             Act::Unreachable { project, is_on } => {
                 self.count_fault("server unreachable");
@@ -439,8 +538,9 @@ impl World {
             Act::DieAtWrite { n, is_after } => {
                 self.trouble.die_at(DieAt::Write(u64::from(n)), is_after);
             }
-            Act::DieAtSaga { kind, step, is_after } => {
-                self.trouble.die_at(DieAt::Saga(kind, step), is_after);
+            Act::DieAtSaga { point, is_after } => {
+                self.trouble.die_at(DieAt::Saga(point), is_after);
+                self.lead_to(point);
             }
             Act::Stop { down_for } => {
                 self.count_fault("stop");
@@ -476,36 +576,64 @@ impl World {
         self.die()
     }
 
-    /// Lets the forge say something about a pull request, and the daemon hear it.
-    fn ask_forge(&mut self, who: u8, number: u8, says: Forge) {
+    /// Begins what comes to this point of a saga.
+    fn lead_to(&mut self, point: SagaPoint) {
+        let who = u8::try_from(self.n_texts % 64).unwrap_or(0);
+        if point.direction == SagaDirection::Unwinding {
+            self.machine.fail_next(Op::Create, Fault::Refuse);
+        }
+        match point.kind {
+            SagaKind::Spawn => self.spawn(who % 2, who),
+            SagaKind::Kill | SagaKind::Cleanup => {
+                if let Some(id) = self.live(who) {
+                    self.kill(&id, who % 3 == 0);
+                }
+            }
+            SagaKind::Restore => {
+                if let Some(id) = self.ended(who) {
+                    self.restore(&id);
+                }
+            }
+        }
+    }
+
+    /// Lets the forge say something about a pull request, and the daemon hear it: one answer after
+    /// the other.
+    fn ask_forge(&mut self, (who, number): (u8, u8), all_says: &[Forge]) {
         let all: Vec<SessionId> = self.witness.seen().sessions.keys().cloned().collect();
         let Some(id) = Self::one_of(&all, who) else { return };
         let number = PrNumber(u64::from(number));
         let now = self.clock.now();
         let pr = self.prs.entry((id.clone(), number)).or_insert_with(|| opened(number, &now));
-        let seen = if says == Forge::Unknown {
-            self.witness.count("forge:unknown".to_owned());
-            Pr {
-                head: Known::Unknown,
-                life: Known::Unknown,
-                draft: Known::Unknown,
-                checks: Known::Unknown,
-                review: Known::Unknown,
-                mergeability: Known::Unknown,
-                ..pr.clone()
-            }
-        } else {
+        let mut answers = Vec::new();
+        for &says in all_says {
             change(pr, says, &now);
-            pr.clone()
-        };
-        let fact = Fact { at: now, kind: FactKind::PullRequests(vec![PrObservation { pr: seen }]) };
+            let is_unknown = self.is_forge_down || says == Forge::Unknown;
+            if is_unknown {
+                self.witness.count("forge:unknown".to_owned());
+            }
+            answers.push(if is_unknown { unknown(pr) } else { pr.clone() });
+        }
         let Some(engine) = self.engine() else { return };
-        let witness = self.witness.clone();
         self.task(async move {
-            if let Ok(observed) = engine.lifecycle.observe(&id, fact).await {
-                witness.count(format!("rule:{}", observed.because.rule));
+            for pr in answers {
+                let kind = FactKind::PullRequests(vec![PrObservation { pr }]);
+                drop(engine.lifecycle.observe(&id, Fact { at: now, kind }).await);
             }
         });
+    }
+}
+
+/// A pull request of which only the number is known.
+fn unknown(pr: &Pr) -> Pr {
+    Pr {
+        head: Known::Unknown,
+        life: Known::Unknown,
+        draft: Known::Unknown,
+        checks: Known::Unknown,
+        review: Known::Unknown,
+        mergeability: Known::Unknown,
+        ..pr.clone()
     }
 }
 
@@ -539,6 +667,9 @@ fn change(pr: &mut Pr, says: Forge, now: &Moment) {
     let causes = |n: u64, what: &str| BTreeSet::from([CauseKey::new(format!("{what}-{n}"))]);
     match says {
         Forge::Opened => *pr = opened(pr.number, now),
+        Forge::Pushed(n) => {
+            pr.head = Known::Known { value: Sha::new(format!("{:040x}", n + 1)), at };
+        }
         Forge::Pending => pr.checks = Known::Known { value: Checks::Pending, at },
         Forge::Failed(n) => {
             pr.checks = Known::Known { value: Checks::Failed { causes: causes(n, "check") }, at };

@@ -29,6 +29,10 @@ pub(crate) struct Mind {
     pub(crate) pid: Pid,
     /// Texts of its terminal that it has taken in.
     pub(crate) n_heard: usize,
+    /// It does and tells nothing.
+    pub(crate) is_still: bool,
+    /// It never goes on.
+    is_hung: bool,
 }
 
 /// A hook on its way.
@@ -38,12 +42,17 @@ pub(crate) struct Hook {
     pub(crate) fact: Fact,
     told_at: Moment,
     arrives_after: Duration,
+    /// Counts the hooks of all agents in the order in which they were told.
+    no: u64,
 }
 
 #[derive(Default)]
 struct State {
     minds: BTreeMap<SessionId, Mind>,
     hooks: Vec<Hook>,
+    n_hooks: u64,
+    /// The newest hook of each session that has arrived.
+    newest: BTreeMap<SessionId, u64>,
 }
 
 /// All agents, and their hooks.
@@ -76,7 +85,13 @@ impl Minds {
         if state.minds.get(session).is_some_and(|mind| mind.pid == process.pid) {
             return;
         }
-        let mind = Mind { launch: launch.clone(), pid: process.pid, n_heard: 0 };
+        let mind = Mind {
+            launch: launch.clone(),
+            pid: process.pid,
+            n_heard: 0,
+            is_still: false,
+            is_hung: false,
+        };
         state.minds.insert(session.clone(), mind);
         let agent = self.witness.session(session).map(|it| it.record.agent);
         if agent.is_some_and(|agent| shows_screen(agent.as_str())) {
@@ -90,6 +105,20 @@ impl Minds {
         self.lock().minds.get(session).filter(|mind| mind.pid == process.pid).cloned()
     }
 
+    /// Lets an agent do and tell nothing, or go on.
+    pub(crate) fn set_still(&self, session: &SessionId, is_still: bool) {
+        if let Some(mind) = self.lock().minds.get_mut(session) {
+            mind.is_still = is_still || mind.is_hung;
+        }
+    }
+
+    /// Lets an agent do and tell nothing any more.
+    pub(crate) fn hang(&self, session: &SessionId) {
+        if let Some(mind) = self.lock().minds.get_mut(session) {
+            (mind.is_still, mind.is_hung) = (true, true);
+        }
+    }
+
     /// The next text that stands in the terminal of an agent and that it has not taken in.
     pub(crate) fn hear(&self, machine: &FakeMachine, session: &SessionId) -> Option<String> {
         let texts = if self.has_composer(session) {
@@ -99,7 +128,7 @@ impl Minds {
             machine.pastes(session).into_iter().take(n_enters).collect()
         };
         let mut state = self.lock();
-        let mind = state.minds.get_mut(session)?;
+        let mind = state.minds.get_mut(session).filter(|mind| !mind.is_still)?;
         let text = texts.get(mind.n_heard)?.clone();
         mind.n_heard += 1;
         Some(text)
@@ -118,7 +147,7 @@ impl Minds {
         (told, way): (&Told, Way),
         dice: &mut Dice,
     ) {
-        let Some(mind) = self.mind(machine, session) else { return };
+        let Some(mind) = self.mind(machine, session).filter(|mind| !mind.is_still) else { return };
         let Some(record) = self.witness.session(session).map(|it| it.record) else { return };
         if record.agent.as_str() == "native" && dice.chance(70) {
             let text = format!("{}@{}", told.state, now.wall.as_millis());
@@ -160,6 +189,7 @@ impl Minds {
                 Way::Late(seconds) => Duration::from_secs(seconds),
                 Way::Prompt | Way::Doubled | Way::Lost | Way::OldLaunch => Duration::ZERO,
             },
+            no: self.next_no(),
         };
         match way {
             Way::Lost => {}
@@ -168,13 +198,29 @@ impl Minds {
         }
     }
 
+    fn next_no(&self) -> u64 {
+        let mut state = self.lock();
+        state.n_hooks += 1;
+        state.n_hooks
+    }
+
     /// The hooks that have arrived by now; they are on their way no longer.
     pub(crate) fn take_arrived(&self, now: &Moment) -> Vec<Hook> {
         let mut state = self.lock();
-        let (arrived, rest) = std::mem::take(&mut state.hooks)
+        let (arrived, rest): (Vec<Hook>, Vec<Hook>) = std::mem::take(&mut state.hooks)
             .into_iter()
             .partition(|hook| now.since(&hook.told_at) >= hook.arrives_after);
         state.hooks = rest;
+        let mut is_reordered = false;
+        for hook in &arrived {
+            let newest = state.newest.entry(hook.session.clone()).or_default();
+            is_reordered |= hook.no < *newest;
+            *newest = hook.no.max(*newest);
+        }
+        drop(state);
+        if is_reordered {
+            self.witness.count("hook:reordered".to_owned());
+        }
         arrived
     }
 

@@ -6,7 +6,7 @@ use ao_core::ledger::ReactionKind;
 use ao_core::message::MessageState;
 use ao_core::step::Rule;
 
-use super::plan::SAGA_POINTS;
+use super::plan::{port_ops, saga_points};
 
 /// Seeds from which on a run must have met everything.
 pub const SEEDS_MIN: u64 = 300;
@@ -15,50 +15,70 @@ pub const SEEDS_MIN: u64 = 300;
 pub const TIMES_MIN: u64 = 10;
 
 /// What a history cannot meet, and why.
-const UNREACHABLE: &[(&str, &str)] = &[
-    (
-        "rule:breaker",
-        "deaths in one pass that nothing explains: the agents of a world die one by one",
-    ),
-    ("rule:fenced", "seen for signals of an old launch only where no newer one is being started"),
-    ("rule:outdated_look", "writes nothing, and only the reaper is told"),
-    ("rule:runtime_not_looked", "writes nothing, and only the reaper is told"),
-    ("rule:deadline_over", "writes nothing, and only the reaper is told"),
-    ("rule:exit_unknown", "hidden exits are drawn too seldom to be held against a run"),
-    ("rule:send_failed", "no path of the engine reports a failed send yet"),
-    ("rule:runtime_destroyed", "a kill is terminal before its teardown; only a late one says so"),
-    ("message:expired", "nothing lets a message expire yet"),
-    ("message:refused", "a terminal that is gone is mostly found by the look before the paste"),
-];
+const UNREACHABLE: &[(&str, &str)] =
+    &[("message:expired", "no code lets a message expire: the state is read and never written")];
 
 /// Faults that every run of many seeds must have met.
-const FAULTS: [&str; 26] = [
+const FAULTS: &[&str] = &[
+    "agent:crashes",
+    "agent:hangs",
+    "agent:lies",
+    "agent:merges",
+    "agent:stalls",
+    "agent:works",
     "fault:die at a yield point",
     "fault:die:after a write",
     "fault:die:before a write",
-    "fault:stop",
-    "fault:suspend",
-    "fault:reboot",
-    "fault:wall clock set",
     "fault:exec held",
     "fault:exit hidden",
-    "fault:pane killed",
-    "fault:program missing",
-    "fault:server killed",
-    "fault:server unreachable",
-    "fault:watches lost",
+    "fault:forge down",
+    "fault:forge flaps",
     "fault:git:lose answer",
     "fault:git:refuse",
     "fault:git:slow",
+    "fault:git:time out",
     "fault:notifier down",
     "fault:notifier:lose answer",
     "fault:notifier:refuse",
     "fault:notifier:slow",
+    "fault:notifier:time out",
+    "fault:pane killed",
+    "fault:plague",
+    "fault:port:lose answer",
+    "fault:port:refuse",
+    "fault:port:slow",
+    "fault:port:time out",
+    "fault:program missing",
+    "fault:reboot",
+    "fault:server killed",
+    "fault:server restarted",
+    "fault:server unreachable",
+    "fault:stop",
     "fault:store:Commit:Conflict",
     "fault:store:Commit:Unavailable",
+    "fault:store:Deadlines:Unavailable",
+    "fault:store:Incidents:Unavailable",
+    "fault:store:List:Unavailable",
+    "fault:store:Messages:Unavailable",
+    "fault:store:Outbox:Unavailable",
+    "fault:store:Read:Unavailable",
+    "fault:store:Sagas:Unavailable",
+    "fault:suspend",
+    "fault:wall clock set",
+    "fault:watches lost",
     "forge:unknown",
     "hook:doubled",
+    "hook:late",
     "hook:lost",
+    "hook:of an old launch",
+    "hook:reordered",
+    "incident:host_rebooted",
+    "incident:mass_death",
+    "incident:server_gone",
+    "effect:dead",
+    "effect:done",
+    "effect:retry",
+    "effect:superseded",
 ];
 
 /// In how many seeds each thing has occurred.
@@ -82,20 +102,26 @@ impl Coverage {
         &self.counts
     }
 
+    /// What a run must have met and was met least often, with the numbers of seeds.
+    pub fn least(&self, n_max: usize) -> Vec<(String, u64)> {
+        let mut all = self.required_counts();
+        all.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+        all.truncate(n_max);
+        all
+    }
+
+    fn required_counts(&self) -> Vec<(String, u64)> {
+        let n_of = |what: &String| self.counts.get(what).copied().unwrap_or(0);
+        required().into_iter().map(|what| (what.clone(), n_of(&what))).collect()
+    }
+
     /// What occurred in fewer seeds than it must have, with how many those were. A run of few
     /// seeds is held to nothing.
     pub fn missing(&self) -> Vec<(String, u64)> {
         if self.n_seeds < SEEDS_MIN {
             return Vec::new();
         }
-        required()
-            .into_iter()
-            .map(|what| {
-                let n = self.counts.get(&what).copied().unwrap_or(0);
-                (what, n)
-            })
-            .filter(|&(_, n)| n < TIMES_MIN)
-            .collect()
+        self.required_counts().into_iter().filter(|&(_, n)| n < TIMES_MIN).collect()
     }
 }
 
@@ -104,10 +130,14 @@ pub fn required() -> Vec<String> {
     let rules = Rule::ALL.iter().map(|rule| format!("rule:{rule}"));
     let reactions = ReactionKind::ALL.iter().map(|reaction| format!("reaction:{reaction}"));
     let messages = MessageState::ALL.iter().map(|state| format!("message:{state}"));
-    let crashes = SAGA_POINTS.iter().flat_map(|(kind, step)| {
-        ["before", "after"].map(|when| format!("crash:{kind}:{step}:{when}"))
+    let crashes = saga_points()
+        .into_iter()
+        .flat_map(|point| ["before", "after"].map(|when| format!("crash:{point}:{when}")));
+    let ports = port_ops().iter().flat_map(|op| {
+        ["refuse", "lose answer", "slow", "time out"]
+            .map(|name| format!("fault:port:{op:?}:{name}"))
     });
-    let faults = FAULTS.iter().map(|&fault| fault.to_owned());
+    let faults = FAULTS.iter().map(|&fault| fault.to_owned()).chain(ports);
     rules
         .chain(reactions)
         .chain(messages)

@@ -15,7 +15,7 @@ use ao_core::ports::{
     Outbox, Projects, Sagas, SessionFilter, SessionStore, StoreError,
 };
 use ao_core::project::Project;
-use ao_core::saga::{Saga, SagaChange, SagaKind, SagaStep};
+use ao_core::saga::{Saga, SagaChange};
 use ao_core::session::Session;
 use ao_core::time::Moment;
 use ao_store::SqliteStore;
@@ -23,7 +23,7 @@ use ao_testkit::tasks::yield_now;
 use futures_util::FutureExt as _;
 
 use super::memory::{Memory, Reads, Touched};
-use super::plan::{StoreFault, StoreOp};
+use super::plan::{SagaPoint, StoreFault, StoreOp};
 use super::witness::Witness;
 
 /// Where the daemon dies.
@@ -31,8 +31,8 @@ use super::witness::Witness;
 pub(crate) enum DieAt {
     /// At the n-th write from now.
     Write(u64),
-    /// At the write that puts a saga there.
-    Saga(SagaKind, SagaStep),
+    /// At this write of a saga.
+    Saga(SagaPoint),
 }
 
 /// What goes wrong at the store. It outlives the daemons.
@@ -107,17 +107,13 @@ impl StoreTrouble {
     }
 
     /// Whether the daemon dies at this write, and when.
-    fn meet(&self, saga: Option<&SagaChange>) -> Option<bool> {
-        let point = match saga {
-            Some(SagaChange::Begin(saga) | SagaChange::Put(saga)) => Some((saga.kind, saga.step)),
-            Some(SagaChange::End) | None => None,
-        };
+    fn meet(&self, point: Option<SagaPoint>) -> Option<bool> {
         let mut trouble = self.lock();
         trouble.n_writes += 1;
         let (at, is_after) = trouble.die_at?;
         let is_met = match at {
             DieAt::Write(n) => trouble.n_writes >= n,
-            DieAt::Saga(kind, step) => point == Some((kind, step)),
+            DieAt::Saga(wanted) => point == Some(wanted),
         };
         if !is_met {
             return None;
@@ -126,10 +122,11 @@ impl StoreTrouble {
         drop(trouble);
         let when = if is_after { "after" } else { "before" };
         self.witness.count(format!("fault:die:{when} a write"));
-        if let Some((kind, step)) = point {
-            self.witness.count(format!("crash:{kind}:{step}:{when}"));
+        if let Some(point) = point {
+            self.witness.count(format!("crash:{point}:{when}"));
         }
-        self.witness.tell(format!("    the daemon dies {when} a write {point:?}"));
+        let at = point.map_or_else(String::new, |point| format!(" of {point}"));
+        self.witness.tell(format!("    the daemon dies {when} a write{at}"));
         Some(is_after)
     }
 
@@ -195,12 +192,12 @@ impl Gate {
     /// Writes, and tells the witness before anything else can happen.
     async fn write<T>(
         &self,
-        saga: Option<&SagaChange>,
+        point: Option<SagaPoint>,
         touched: Touched,
         write: impl Future<Output = Result<T, StoreError>>,
         written: impl FnOnce(&T),
     ) -> Result<T, StoreError> {
-        let death = self.trouble.meet(saga);
+        let death = self.trouble.meet(point);
         if death == Some(false) {
             self.trouble.die().await;
         }
@@ -215,6 +212,18 @@ impl Gate {
         }
         yield_now().await;
         answer
+    }
+}
+
+impl Gate {
+    /// Where a commit puts the saga of its session.
+    fn point_of(&self, commit: &Commit) -> Option<SagaPoint> {
+        let (saga, is_over) = match commit.saga.as_ref()? {
+            SagaChange::Begin(saga) | SagaChange::Put(saga) => (saga.clone(), false),
+            SagaChange::End => (self.witness.seen().sagas.get(&commit.session)?.clone(), true),
+        };
+        let Saga { kind, direction, step, .. } = saga;
+        Some(SagaPoint { kind, direction, step: (!is_over).then_some(step) })
     }
 }
 
@@ -249,7 +258,7 @@ impl SessionStore for Gate {
             let write = self.store.commit(commit.clone());
             let written = |revision: &Revision| self.witness.committed(&commit, *revision);
             let touched = Touched::commit(&commit);
-            self.write(commit.saga.as_ref(), touched, write, written).await
+            self.write(self.point_of(&commit), touched, write, written).await
         })
     }
 

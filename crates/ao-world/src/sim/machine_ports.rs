@@ -113,7 +113,11 @@ impl Terminal for Desk {
             if let Some(session) = session_of(handle) {
                 self.witness.pressed(&session, key);
             }
-            self.machine.press(handle, key).await
+            let pressed = self.machine.press(handle, key).await;
+            if let Some(session) = session_of(handle) {
+                self.witness.submitted(&session, &self.machine.submitted(&session));
+            }
+            pressed
         })
     }
 

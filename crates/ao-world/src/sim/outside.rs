@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,11 +42,17 @@ fn clear<K>(faults: &Faults<K>) {
 /// Lets others run, then a slow call take its time.
 async fn enter(clock: &JumpingClock, fault: Option<CallFault>) -> Option<CallFault> {
     yield_now().await;
-    if let Some(CallFault::Slow(seconds)) = fault {
-        clock.sleep(Duration::from_secs(seconds)).await;
-        return None;
+    match fault {
+        Some(CallFault::Slow(seconds)) => {
+            clock.sleep(Duration::from_secs(seconds)).await;
+            None
+        }
+        Some(CallFault::TimeOut(seconds)) => {
+            clock.sleep(Duration::from_secs(seconds)).await;
+            Some(CallFault::Refuse)
+        }
+        fault => fault,
     }
-    fault
 }
 
 /// Git.
@@ -54,11 +61,18 @@ pub(crate) struct Git {
     clock: JumpingClock,
     witness: Witness,
     faults: Faults<WorkspaceOp>,
+    n_changes: AtomicU64,
 }
 
 impl Git {
     pub(crate) fn new(clock: JumpingClock, witness: Witness) -> Self {
-        Self { fake: FakeWorkspace::new(), clock, witness, faults: Faults::default() }
+        let (fake, faults) = (FakeWorkspace::new(), Faults::default());
+        Self { fake, clock, witness, faults, n_changes: AtomicU64::new(0) }
+    }
+
+    /// Counts the calls that may have made or removed a worktree.
+    pub(crate) fn n_changes(&self) -> u64 {
+        self.n_changes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn schedule(&self, op: WorkspaceOp, fault: CallFault) {
@@ -85,6 +99,9 @@ impl Git {
             return Err(refused());
         }
         let answer = call.await;
+        if !matches!(op, WorkspaceOp::Look | WorkspaceOp::Repository) {
+            self.n_changes.fetch_add(1, Ordering::Relaxed);
+        }
         yield_now().await;
         if fault == Some(CallFault::LoseAnswer) { Err(refused()) } else { answer }
     }
@@ -96,6 +113,7 @@ pub(crate) const fn name_of(fault: CallFault) -> &'static str {
         CallFault::Refuse => "refuse",
         CallFault::LoseAnswer => "lose answer",
         CallFault::Slow(_) => "slow",
+        CallFault::TimeOut(_) => "time out",
     }
 }
 

@@ -6,7 +6,7 @@
 
 use ao_core::fact::SignalDetail;
 use ao_core::record::ActivityState;
-use ao_core::saga::{SagaKind, SagaStep};
+use ao_core::saga::{SagaDirection, SagaKind, SagaStep};
 use ao_testkit::machine::Op;
 use ao_testkit::workspace::WorkspaceOp;
 
@@ -36,6 +36,40 @@ pub enum CallFault {
     LoseAnswer,
     /// It takes so many seconds.
     Slow(u64),
+    /// It takes so many seconds, does nothing and fails.
+    TimeOut(u64),
+}
+
+/// What an agent says that is not so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// That it took a text in: one that was never given to it, or not yet.
+    TookIn,
+    /// That it is done, and it goes on.
+    Done,
+    /// That it ends, and it stays.
+    Goodbye,
+    /// That it is at rest, while it works.
+    AtRest,
+}
+
+/// A write of a saga at which the daemon can die: the one that puts it before this step, or with
+/// no step the one that ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SagaPoint {
+    /// The verb.
+    pub kind: SagaKind,
+    /// Which way the saga goes.
+    pub direction: SagaDirection,
+    /// The step that comes next.
+    pub step: Option<SagaStep>,
+}
+
+impl std::fmt::Display for SagaPoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let step = self.step.map_or("end", SagaStep::as_str);
+        write!(f, "{}:{}:{step}", self.kind, self.direction)
+    }
 }
 
 /// Calls of the store that can be made to fail.
@@ -73,6 +107,7 @@ pub enum StoreFault {
 #[expect(missing_docs, reason = "each is what the forge calls it")]
 pub enum Forge {
     Opened,
+    Pushed(u64),
     Pending,
     Failed(u64),
     Refused,
@@ -94,50 +129,190 @@ pub enum Forge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it; `who`, `project` and `agent` are numbers")]
 pub enum Act {
-    Spawn { project: u8, agent: u8 },
-    Send { who: u8 },
-    Kill { who: u8, discard: bool },
-    Restore { who: u8 },
-    Remove { who: u8 },
-    Interrupt { who: u8 },
-    Rename { who: u8 },
-    Signal { who: u8, state: ActivityState, detail: Option<SignalDetail>, way: Way },
-    TakeIn { who: u8, way: Way },
-    Work { who: u8 },
-    CommitWork { who: u8 },
-    MergeWork { who: u8 },
-    Exit { who: u8, is_clean: bool },
-    Crash { who: u8 },
-    Dialog { who: u8, is_open: bool },
-    DialogOnPaste { who: u8 },
-    Compose { who: u8 },
-    CopyMode { who: u8, is_on: bool },
-    HumanTyping { who: u8, is_on: bool },
-    DeafEnters { who: u8 },
-    Child { who: u8 },
-    IgnoreSignals { who: u8 },
-    Hide { who: u8, is_on: bool },
+    Spawn {
+        project: u8,
+        agent: u8,
+    },
+    Send {
+        who: u8,
+    },
+    Kill {
+        who: u8,
+        discard: bool,
+    },
+    Restore {
+        who: u8,
+    },
+    /// Everything that was lost is brought back, as `ao restore --all` does.
+    RestoreAll,
+    /// Sessions are restored or begun until as many live as a team has.
+    Staff,
+    Remove {
+        who: u8,
+    },
+    Interrupt {
+        who: u8,
+    },
+    Rename {
+        who: u8,
+    },
+    Signal {
+        who: u8,
+        state: ActivityState,
+        detail: Option<SignalDetail>,
+        way: Way,
+    },
+    TakeIn {
+        who: u8,
+        way: Way,
+    },
+    Lie {
+        who: u8,
+        lie: Lie,
+    },
+    /// It does and tells nothing, until this is taken back.
+    Stall {
+        who: u8,
+        is_on: bool,
+    },
+    /// It does nothing any more and ignores whoever asks it to end.
+    Hang {
+        who: u8,
+    },
+    Work {
+        who: u8,
+    },
+    CommitWork {
+        who: u8,
+    },
+    MergeWork {
+        who: u8,
+    },
+    Exit {
+        who: u8,
+        is_clean: bool,
+    },
+    Crash {
+        who: u8,
+    },
+    /// All agents crash at once, but so many.
+    Plague {
+        n_spared: u8,
+        is_exit_hidden: bool,
+    },
+    Dialog {
+        who: u8,
+        is_open: bool,
+    },
+    DialogOnPaste {
+        who: u8,
+    },
+    Compose {
+        who: u8,
+    },
+    CopyMode {
+        who: u8,
+        is_on: bool,
+    },
+    HumanTyping {
+        who: u8,
+        is_on: bool,
+    },
+    DeafEnters {
+        who: u8,
+    },
+    Child {
+        who: u8,
+    },
+    IgnoreSignals {
+        who: u8,
+    },
+    Hide {
+        who: u8,
+        is_on: bool,
+    },
     HideExit,
-    Port { op: Op, fault: CallFault },
-    KillPane { who: u8 },
-    KillServer { project: u8 },
-    Unreachable { project: u8, is_on: bool },
-    Watches { work: bool },
-    HoldExec { is_on: bool },
-    NoProgram { agent: u8, is_on: bool },
-    Git { op: WorkspaceOp, fault: CallFault },
-    Store { op: StoreOp, fault: StoreFault, n: u8 },
-    NotifierDown { is_on: bool },
-    Notify { fault: CallFault },
-    Die { down_for: u64 },
-    DieAtWrite { n: u8, is_after: bool },
-    DieAtSaga { kind: SagaKind, step: SagaStep, is_after: bool },
-    Stop { down_for: u64 },
-    Suspend { minutes: u64 },
-    WallJump { minutes: i64 },
-    Reboot { minutes: u64 },
-    Forge { who: u8, number: u8, says: Forge },
-    Pass { millis: u64 },
+    Port {
+        op: Op,
+        fault: CallFault,
+    },
+    KillPane {
+        who: u8,
+    },
+    /// The server dies; somebody may start another one at once.
+    KillServer {
+        project: u8,
+        is_restarted: bool,
+    },
+    Unreachable {
+        project: u8,
+        is_on: bool,
+    },
+    Watches {
+        work: bool,
+    },
+    HoldExec {
+        is_on: bool,
+    },
+    NoProgram {
+        agent: u8,
+        is_on: bool,
+    },
+    Git {
+        op: WorkspaceOp,
+        fault: CallFault,
+    },
+    Store {
+        op: StoreOp,
+        fault: StoreFault,
+        n: u8,
+    },
+    NotifierDown {
+        is_on: bool,
+    },
+    Notify {
+        fault: CallFault,
+    },
+    Die {
+        down_for: u64,
+    },
+    DieAtWrite {
+        n: u8,
+        is_after: bool,
+    },
+    DieAtSaga {
+        point: SagaPoint,
+        is_after: bool,
+    },
+    Stop {
+        down_for: u64,
+    },
+    Suspend {
+        minutes: u64,
+    },
+    WallJump {
+        minutes: i64,
+    },
+    Reboot {
+        minutes: u64,
+    },
+    Forge {
+        who: u8,
+        number: u8,
+        says: Forge,
+    },
+    /// The checks of a pull request fail and pass in turn.
+    Flap {
+        who: u8,
+        number: u8,
+    },
+    /// The forge answers nothing that is known: a rate limit, an outage.
+    ForgeDown {
+        is_on: bool,
+    },
+    Pass {
+        millis: u64,
+    },
     Quiet,
 }
 
@@ -162,7 +337,12 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-const OPS: [Op; 19] = [
+/// The calls of the machine that can be made to fail.
+pub(crate) const fn port_ops() -> &'static [Op] {
+    &OPS
+}
+
+const OPS: [Op; 21] = [
     Op::Create,
     Op::Find,
     Op::Destroy,
@@ -182,6 +362,8 @@ const OPS: [Op; 19] = [
     Op::RemoveLaunch,
     Op::FileLength,
     Op::ReadFile,
+    Op::EndIdleServers,
+    Op::ListLaunches,
 ];
 
 const GIT_OPS: [WorkspaceOp; 6] = [
@@ -204,24 +386,28 @@ const STORE_OPS: [StoreOp; 8] = [
     StoreOp::Incidents,
 ];
 
-/// The sagas with the steps that they stand before.
-pub(crate) const SAGA_POINTS: [(SagaKind, SagaStep); 15] = [
-    (SagaKind::Spawn, SagaStep::Worktree),
-    (SagaKind::Spawn, SagaStep::AgentFiles),
-    (SagaKind::Spawn, SagaStep::Runtime),
-    (SagaKind::Spawn, SagaStep::ExecProof),
-    (SagaKind::Kill, SagaStep::Processes),
-    (SagaKind::Kill, SagaStep::DestroyRuntime),
-    (SagaKind::Kill, SagaStep::RemoveWorktree),
-    (SagaKind::Kill, SagaStep::RemoveFiles),
-    (SagaKind::Kill, SagaStep::Finish),
-    (SagaKind::Restore, SagaStep::Worktree),
-    (SagaKind::Restore, SagaStep::Processes),
-    (SagaKind::Restore, SagaStep::AgentFiles),
-    (SagaKind::Restore, SagaStep::Runtime),
-    (SagaKind::Restore, SagaStep::ExecProof),
-    (SagaKind::Spawn, SagaStep::Processes),
-];
+/// Every write of every saga.
+pub(crate) fn saga_points() -> Vec<SagaPoint> {
+    use SagaStep::{
+        AgentFiles, DestroyRuntime, ExecProof, Finish, Processes, RemoveFiles, RemoveWorktree,
+        Runtime, Worktree,
+    };
+    let teardown = [Processes, DestroyRuntime, RemoveWorktree, RemoveFiles, Finish];
+    let launch = [AgentFiles, Runtime, ExecProof];
+    let sagas: [(SagaKind, SagaDirection, &[&[SagaStep]]); 5] = [
+        (SagaKind::Spawn, SagaDirection::Forward, &[&[Worktree], &launch]),
+        (SagaKind::Spawn, SagaDirection::Unwinding, &[&teardown]),
+        (SagaKind::Kill, SagaDirection::Forward, &[&teardown]),
+        (SagaKind::Restore, SagaDirection::Forward, &[&[Processes, Worktree], &launch]),
+        (SagaKind::Restore, SagaDirection::Unwinding, &[&teardown]),
+    ];
+    let points_of = |&(kind, direction, parts): &(SagaKind, SagaDirection, &[&[SagaStep]])| {
+        let steps = parts.iter().flat_map(|part| part.iter().copied()).map(Some);
+        let steps: Vec<Option<SagaStep>> = steps.chain([None]).collect();
+        steps.into_iter().map(move |step| SagaPoint { kind, direction, step })
+    };
+    sagas.iter().flat_map(points_of).collect()
+}
 
 const DETAILS: [Option<SignalDetail>; 9] = [
     None,
@@ -286,21 +472,22 @@ fn way(dice: &mut Dice) -> Way {
 }
 
 fn call_fault(dice: &mut Dice) -> CallFault {
-    match dice.below(3) {
-        0 => CallFault::Refuse,
-        1 => CallFault::LoseAnswer,
-        _ => CallFault::Slow(1 + dice.below(8)),
+    match dice.below(8) {
+        0..3 => CallFault::Refuse,
+        3..5 => CallFault::LoseAnswer,
+        5..7 => CallFault::Slow(1 + dice.below(8)),
+        _ => CallFault::TimeOut(1 + dice.below(20)),
     }
 }
 
 /// The next step after the first eight. Of a thousand, so many are what they are.
 fn act(dice: &mut Dice) -> Act {
     match dice.below(1000) {
-        0..350 => pass(dice),
-        350..640 => of_agent(dice),
-        640..740 => of_person(dice),
-        740..820 => of_forge(dice),
-        820..960 => fault(dice),
+        0..340 => pass(dice),
+        340..620 => of_agent(dice),
+        620..740 => of_person(dice),
+        740..810 => of_forge(dice),
+        810..945 => fault(dice),
         _ => of_daemon(dice),
     }
 }
@@ -339,7 +526,12 @@ fn of_agent(dice: &mut Dice) -> Act {
             };
             Act::Signal { who, state, detail, way: way(dice) }
         }
-        40..60 => Act::TakeIn { who, way: way(dice) },
+        40..56 => Act::TakeIn { who, way: way(dice) },
+        56..58 => {
+            let lies = [Lie::TookIn, Lie::Done, Lie::Goodbye, Lie::AtRest];
+            Act::Lie { who, lie: dice.pick(&lies).unwrap_or(Lie::TookIn) }
+        }
+        58..60 => Act::Stall { who, is_on },
         60..66 => Act::Work { who },
         66..69 => Act::CommitWork { who },
         69..70 => Act::MergeWork { who },
@@ -351,8 +543,9 @@ fn of_agent(dice: &mut Dice) -> Act {
         88..90 => Act::CopyMode { who, is_on },
         90..92 => Act::HumanTyping { who, is_on },
         92..94 => Act::DeafEnters { who },
-        94..97 => Act::Child { who },
-        97..98 => Act::IgnoreSignals { who },
+        94..96 => Act::Child { who },
+        96..97 => Act::IgnoreSignals { who },
+        97..98 => Act::Hang { who },
         _ => Act::Hide { who, is_on },
     }
 }
@@ -364,9 +557,11 @@ fn of_person(dice: &mut Dice) -> Act {
             let (project, agent) = (who % 2, u8::try_from(dice.below(5)).unwrap_or(0));
             Act::Spawn { project, agent }
         }
-        15..60 => Act::Send { who },
-        60..70 => Act::Kill { who, discard: dice.chance(30) },
-        70..90 => Act::Restore { who },
+        15..44 => Act::Send { who },
+        44..51 => Act::Kill { who, discard: dice.chance(30) },
+        51..54 => Act::Restore { who },
+        54..58 => Act::RestoreAll,
+        58..90 => Act::Staff,
         90..94 => Act::Remove { who },
         94..97 => Act::Interrupt { who },
         _ => Act::Rename { who },
@@ -376,8 +571,14 @@ fn of_person(dice: &mut Dice) -> Act {
 fn of_forge(dice: &mut Dice) -> Act {
     let who = who(dice);
     let number = 1 + u8::try_from(dice.below(2)).unwrap_or(0);
+    match dice.below(20) {
+        0 => return Act::Flap { who, number },
+        1 => return Act::ForgeDown { is_on: dice.chance(50) },
+        _ => {}
+    }
     let says = match dice.below(30) {
-        0..4 => Forge::Opened,
+        0..2 => Forge::Opened,
+        2..4 => Forge::Pushed(dice.below(4)),
         4..6 => Forge::Pending,
         6..11 => Forge::Failed(dice.below(4)),
         11 => Forge::Refused,
@@ -412,13 +613,17 @@ fn fault(dice: &mut Dice) -> Act {
             Act::Store { op, fault, n: 1 + u8::try_from(dice.below(4)).unwrap_or(0) }
         }
         68..74 => Act::KillPane { who },
-        74..77 => Act::KillServer { project },
-        77..82 => Act::Unreachable { project, is_on },
+        74..76 => Act::KillServer { project, is_restarted: is_on },
+        76..82 => Act::Unreachable { project, is_on },
         82..85 => Act::Watches { work: is_on },
         85..88 => Act::HoldExec { is_on },
         88..91 => Act::NoProgram { agent: u8::try_from(dice.below(5)).unwrap_or(0), is_on },
         91..95 => Act::NotifierDown { is_on },
-        95..98 => Act::Notify { fault: call_fault(dice) },
+        95..97 => Act::Notify { fault: call_fault(dice) },
+        97..98 => {
+            let n_spared = u8::try_from(dice.below(3)).unwrap_or(0);
+            Act::Plague { n_spared, is_exit_hidden: dice.chance(30) }
+        }
         _ => Act::HideExit,
     }
 }
@@ -430,19 +635,21 @@ fn of_daemon(dice: &mut Dice) -> Act {
         _ => 0,
     };
     match dice.below(100) {
-        0..25 => Act::Die { down_for },
-        25..45 => {
+        0..22 => Act::Die { down_for },
+        22..36 => {
             let n = 1 + u8::try_from(dice.below(12)).unwrap_or(0);
             Act::DieAtWrite { n, is_after: dice.chance(50) }
         }
-        45..80 => {
-            let (kind, step) =
-                dice.pick(&SAGA_POINTS).unwrap_or((SagaKind::Kill, SagaStep::Processes));
-            Act::DieAtSaga { kind, step, is_after: dice.chance(50) }
+        36..80 => {
+            let is_after = dice.chance(50);
+            match dice.pick(&saga_points()) {
+                Some(point) => Act::DieAtSaga { point, is_after },
+                None => Act::Die { down_for },
+            }
         }
         80..86 => Act::Stop { down_for },
         86..91 => Act::Suspend { minutes: 1 + dice.below(540) },
-        91..96 => {
+        91..97 => {
             let minutes = i64::try_from(dice.below(240)).unwrap_or(0) - 120;
             Act::WallJump { minutes }
         }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ao_core::fact::ProcessProbe;
-use ao_core::ids::SessionId;
+use ao_core::ids::{SessionId, Sha};
 use ao_core::ledger::{IncidentKey, ReactionKind};
-use ao_core::message::MessageState;
+use ao_core::message::{MessageOrigin, MessageState};
 use ao_core::outbox::Condition;
 use ao_core::policy::ReactionAction;
 use ao_core::ports::{Processes as _, Workspace as _};
+use ao_core::pr::{Checks, Known, Mergeability, Pr, PrLife, Review};
 use ao_core::record::{ActivityState, SessionState};
 use ao_core::session::{Phase, Session, WorkspaceFate};
 use futures_util::FutureExt as _;
@@ -27,7 +28,8 @@ const END: Duration = Duration::from_mins(2);
 
 impl World {
     /// Ends every fault that lasts.
-    fn heal(&self) {
+    fn heal(&mut self) {
+        self.is_forge_down = false;
         self.trouble.heal();
         self.machine.heal();
         self.git.heal();
@@ -44,6 +46,7 @@ impl World {
         for id in self.witness.ids(false) {
             let Some(mind) = self.minds.mind(&self.machine, &id) else { continue };
             self.machine.set_process_visible(mind.pid, true);
+            self.minds.set_still(&id, false);
             if self.minds.has_composer(&id) {
                 self.machine.set_dialog(&id, None);
                 self.machine.set_in_mode(&id, false);
@@ -52,6 +55,45 @@ impl World {
             }
         }
         self.minds.hurry();
+    }
+
+    /// Counts the faults that were met at the machine.
+    pub(crate) fn count_struck(&self) {
+        for (op, name) in self.machine.struck() {
+            self.witness.count(format!("fault:port:{op:?}:{name}"));
+            self.witness.count(format!("fault:port:{name}"));
+        }
+    }
+
+    /// Looks whether all work of all sessions is somewhere.
+    fn check_work(&self) {
+        let git = &self.git.fake;
+        for (id, work) in &self.work {
+            for (name, text) in &work.files {
+                let is_there = git.read(&work.worktree, name).as_ref() == Some(text);
+                if !is_there && !git.has_preserved(&work.repo, id, (name, text)) {
+                    self.witness.violate(format!("{id}: `{name}` is lost"));
+                }
+            }
+            let is_lost = |it: &&Sha| !git.keeps_commit(&work.repo, id, it);
+            if let Some(commit) = work.commits.iter().find(is_lost) {
+                self.witness.violate(format!("{id}: its commit {commit} is lost"));
+            }
+        }
+    }
+
+    /// A record that is gone accounts for no worktree.
+    fn check_removed(&self) {
+        let removed = std::mem::take(&mut self.witness.seen().just_removed);
+        for session in removed {
+            let repo = names::repo(session.record.project.as_str());
+            let listed = self.git.fake.list(&repo).now_or_never();
+            let listed = listed.and_then(Result::ok).unwrap_or_default();
+            if let Some(left) = listed.iter().find(|it| it.path == session.record.workspace.path) {
+                let (id, path) = (session.record.id, left.path.display());
+                self.witness.violate(format!("{id}: removed, and its worktree is at {path}"));
+            }
+        }
     }
 
     /// Heals, lets time pass, and looks whether the world has converged.
@@ -65,25 +107,17 @@ impl World {
     }
 
     /// What must hold after every step.
-    pub(crate) fn check_step(&self) {
+    pub(crate) fn check_step(&mut self) {
         for panicked in self.tasks.take_panics() {
             self.witness.violate(format!("a task panicked: {panicked}"));
         }
-        for (id, work) in &self.work {
-            for (name, text) in &work.files {
-                let is_there = self.git.fake.read(&work.worktree, name).as_ref() == Some(text);
-                if !is_there && !self.git.fake.has_preserved(&work.repo, id) {
-                    self.witness.violate(format!("{id}: `{name}` is lost"));
-                }
-            }
-            let branches = self.git.fake.branches(&work.repo);
-            if work.n_commits > 0
-                && !branches.contains(&work.branch)
-                && !self.git.fake.has_preserved(&work.repo, id)
-            {
-                self.witness.violate(format!("{id}: its commits are lost"));
-            }
+        let n_changes = self.git.n_changes();
+        if std::mem::replace(&mut self.n_changes_seen, n_changes) != n_changes {
+            self.check_work();
         }
+        self.check_removed();
+        let n_live = self.witness.ids(false).len();
+        self.witness.seen().n_lived += u64::try_from(n_live).unwrap_or(0);
         // What it wrote down is what is there: a store that forgets is found out at once.
         let Some(gate) = self.gate() else { return };
         let mut seen = self.witness.seen();
@@ -110,6 +144,7 @@ impl World {
         for id in &ids {
             self.check_session(id);
         }
+        self.check_work();
         self.check_orphans();
         self.witness.seen().check_outbox();
     }
@@ -158,7 +193,11 @@ impl World {
         let policy = &self.settings.policy;
         for (key, incident) in &session.ledger.open {
             let is_notified = policy.reaction(key.reaction).action == ReactionAction::Notify;
-            if (is_notified || incident.is_escalated) && !seen.is_told(id, *key, incident.episode) {
+            let is_of_human = is_notified || incident.is_escalated;
+            let is_told = seen.is_told(id, *key, incident.episode);
+            // What an agent is told, it is told by a message that is under way or arrived.
+            let is_sent = !is_of_human && seen.is_sent(id, *key, incident.episode);
+            if !is_told && !is_sent {
                 seen.violate(format!("{shown}: nobody was told of {key:?}"));
             }
         }
@@ -247,16 +286,51 @@ fn wanted_incidents(session: &Session) -> Vec<IncidentKey> {
         return Vec::new();
     }
     let reaction = match session.lifecycle.session.state {
-        SessionState::NeedsInput => ReactionKind::AgentNeedsInput,
-        SessionState::Stuck => ReactionKind::AgentStuck,
-        SessionState::Done => ReactionKind::SessionDone,
+        SessionState::NeedsInput => Some(ReactionKind::AgentNeedsInput),
+        SessionState::Stuck => Some(ReactionKind::AgentStuck),
+        SessionState::Done => Some(ReactionKind::SessionDone),
         SessionState::NotStarted
         | SessionState::Working
         | SessionState::Idle
         | SessionState::Detecting
-        | SessionState::Terminated => return Vec::new(),
+        | SessionState::Terminated => None,
     };
-    vec![IncidentKey { reaction, pr: None }]
+    let of_session = reaction.map(|reaction| IncidentKey { reaction, pr: None });
+    let prs = session.lifecycle.prs.values().flat_map(wanted_of);
+    of_session.into_iter().chain(prs).collect()
+}
+
+/// What is known, if it was seen since the head is the one that it is.
+fn of_head<'k, T>(pr: &Pr, known: &'k Known<T>) -> Option<&'k T> {
+    match (known, &pr.head) {
+        (Known::Known { at, .. }, Known::Known { at: head_at, .. }) if head_at.is_after(at) => None,
+        (known, _) => known.value(),
+    }
+}
+
+/// The incidents that what is known of a pull request calls for.
+fn wanted_of(pr: &Pr) -> Vec<IncidentKey> {
+    let is_open = match pr.life.value() {
+        Some(PrLife::Open) => true,
+        Some(PrLife::Closed) => {
+            return vec![IncidentKey { reaction: ReactionKind::PrClosed, pr: Some(pr.number) }];
+        }
+        Some(PrLife::Merged) | None => false,
+    };
+    let has_failed = matches!(of_head(pr, &pr.checks), Some(Checks::Failed { .. }));
+    let is_conflicting = of_head(pr, &pr.mergeability) == Some(&Mergeability::Conflicting);
+    let (human, bot) = match pr.review.value() {
+        Some(Review::ChangesRequested { human, bot }) => (!human.is_empty(), !bot.is_empty()),
+        Some(Review::NotRequired | Review::Pending | Review::Approved) | None => (false, false),
+    };
+    let all = [
+        (has_failed, ReactionKind::CiFailed),
+        (human, ReactionKind::ChangesRequested),
+        (bot, ReactionKind::BugbotComments),
+        (is_conflicting, ReactionKind::MergeConflicts),
+    ];
+    let wanted = all.into_iter().filter(|(holds, _)| is_open && *holds);
+    wanted.map(|(_, reaction)| IncidentKey { reaction, pr: Some(pr.number) }).collect()
 }
 
 impl Seen {
@@ -266,6 +340,17 @@ impl Seen {
             planned.session.as_ref() == Some(id)
                 && planned.condition == condition
                 && planned.is_delivered
+        })
+    }
+
+    fn is_sent(&self, id: &SessionId, key: IncidentKey, episode: u64) -> bool {
+        self.messages.values().filter(|message| message.session == *id).any(|message| {
+            let is_of_it = |it: &MessageOrigin| it.incident == key && it.episode == episode;
+            let is_dropped = matches!(
+                message.state,
+                MessageState::Refused | MessageState::Expired | MessageState::Cancelled
+            );
+            message.origin.as_ref().is_some_and(is_of_it) && !is_dropped
         })
     }
 

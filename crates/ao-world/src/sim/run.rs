@@ -8,6 +8,7 @@ use std::time::Duration;
 use ao_core::ports::Clock as _;
 use ao_core::time::Timestamp;
 
+use super::hearing::Hearing;
 use super::memory::Reads;
 use super::plan::Plan;
 use super::world::{Trouble, World};
@@ -27,6 +28,8 @@ pub struct Report {
     pub simulated: Duration,
     /// Commits that the store took.
     pub n_commits: u64,
+    /// How many sessions lived after each step, added up.
+    pub n_lived: u64,
 }
 
 /// Runs a plan, lets the world come to rest and ends every session; it stops at the first step that
@@ -66,6 +69,7 @@ enum End {
 
 fn run_to(plan: &Plan, end: End, reads: Reads) -> Result<Report, Trouble> {
     let mut world = World::new(plan.seed, reads)?;
+    let _hearing = Hearing::of(world.witness.clone());
     let started_at = world.clock.now().wall;
     let mut n_steps = 0;
     // A world in which every task waits for ever, or none ever rests, panics in its executor.
@@ -112,6 +116,7 @@ impl World {
 }
 
 fn report(world: &World, n_steps: usize, started_at: Timestamp) -> Report {
+    world.count_struck();
     let mut seen = world.witness.seen();
     Report {
         history: std::mem::take(&mut seen.history),
@@ -120,5 +125,6 @@ fn report(world: &World, n_steps: usize, started_at: Timestamp) -> Report {
         n_steps,
         simulated: world.clock.now().wall.since(started_at),
         n_commits: seen.n_commits,
+        n_lived: seen.n_lived,
     }
 }

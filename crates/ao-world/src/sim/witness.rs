@@ -7,11 +7,13 @@ mod commits;
 mod effects;
 mod messages;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ao_core::ids::{LaunchId, MessageId, SessionId};
+use ao_core::ids::{InfraIncidentId, LaunchId, MessageId, SessionId};
 use ao_core::message::Message;
 use ao_core::outbox::Effect;
 use ao_core::ports::{Ensured, InfraIncident};
@@ -21,9 +23,35 @@ use ao_testkit::machine::FakeMachine;
 
 use self::effects::EffectKey;
 pub(crate) use self::effects::{Planned, Standing};
+pub(crate) use self::terminal::TEXT_OF_A_PERSON;
 
 /// Violations that one run keeps: the first ones tell, the rest follow from them.
 const VIOLATIONS_MAX: usize = 20;
+
+/// What somebody asks of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wish {
+    /// That it ends.
+    End,
+    /// That it comes back.
+    Restore,
+}
+
+/// A request while it is being performed. It excuses one end or one return, and none once it was
+/// answered or its daemon died.
+pub(crate) struct Request {
+    witness: Witness,
+    session: SessionId,
+    wish: Wish,
+    no: u64,
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let key = (self.session.clone(), self.wish, self.no);
+        self.witness.seen().requests.remove(&key);
+    }
+}
 
 /// Sees everything. Clones share what was seen.
 #[derive(Clone)]
@@ -56,10 +84,16 @@ pub(crate) struct Seen {
     pub(crate) n_pastes: BTreeMap<MessageId, u32>,
     /// What the last look at each terminal showed since the last key: whether a dialog was open.
     pub(crate) looks: BTreeMap<SessionId, bool>,
-    /// Sessions that somebody asked to end, or to bring back.
-    pub(crate) asked_to_end: BTreeSet<SessionId>,
-    pub(crate) asked_back: BTreeSet<SessionId>,
+    /// Requests that are being performed and were not used up.
+    requests: BTreeSet<(SessionId, Wish, u64)>,
+    n_requests: u64,
     pub(crate) removed: BTreeSet<SessionId>,
+    /// Those whose worktrees nobody has looked for yet.
+    pub(crate) just_removed: Vec<Session>,
+    /// Outages that were opened.
+    outages: BTreeSet<InfraIncidentId>,
+    /// How many live sessions there were after each step, added up.
+    pub(crate) n_lived: u64,
     pub(crate) n_commits: u64,
 }
 
@@ -86,6 +120,16 @@ impl Witness {
         self.seen().occurred.insert(what);
     }
 
+    /// Sees somebody ask something of a session.
+    pub(crate) fn asked(&self, session: &SessionId, wish: Wish) -> Request {
+        let mut seen = self.seen();
+        seen.n_requests += 1;
+        let no = seen.n_requests;
+        seen.requests.insert((session.clone(), wish, no));
+        drop(seen);
+        Request { witness: self.clone(), session: session.clone(), wish, no }
+    }
+
     /// A session as last committed.
     pub(crate) fn session(&self, id: &SessionId) -> Option<Session> {
         self.seen().sessions.get(id).cloned()
@@ -100,6 +144,13 @@ impl Witness {
 }
 
 impl Seen {
+    /// Uses a request up; `false` when nobody asks for it.
+    fn use_request(&mut self, session: &SessionId, wish: Wish) -> bool {
+        let is_it = |it: &&(SessionId, Wish, u64)| it.0 == *session && it.1 == wish;
+        let request = self.requests.iter().find(is_it).cloned();
+        request.is_some_and(|request| self.requests.remove(&request))
+    }
+
     pub(crate) fn violate(&mut self, what: String) {
         self.history.push(format!("  VIOLATION {what}"));
         if self.violations.len() < VIOLATIONS_MAX {
@@ -114,9 +165,10 @@ impl Witness {
         let mut seen = self.seen();
         seen.history.push(format!("  {id} removed"));
         let session = seen.sessions.remove(id);
-        if session.is_some_and(|session| !session.lifecycle.is_terminal()) {
+        if session.as_ref().is_some_and(|session| !session.lifecycle.is_terminal()) {
             seen.violate(format!("{id}: removed while it lives"));
         }
+        seen.just_removed.extend(session);
         seen.messages.retain(|_, message| message.session != *id);
         seen.removed.insert(id.clone());
     }
@@ -125,6 +177,7 @@ impl Witness {
     pub(crate) fn opened(&self, incident: &InfraIncident, ensured: Ensured, effects: &[Effect]) {
         let mut seen = self.seen();
         seen.occurred.insert(format!("incident:{}", incident.kind));
+        seen.outages.insert(incident.id.clone());
         if ensured == Ensured::AlreadyThere {
             return;
         }

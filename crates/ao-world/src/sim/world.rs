@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ao_core::agent::Signals;
-use ao_core::ids::{AgentName, NotifierId, PrNumber, SessionId};
+use ao_core::ids::{AgentName, NotifierId, PrNumber, SessionId, Sha};
 use ao_core::inbox::Priority;
 use ao_core::ledger::ReactionKind;
 use ao_core::policy::{Policy, ReactionPolicy};
@@ -44,7 +44,8 @@ pub(crate) struct Work {
     pub(crate) branch: String,
     /// Uncommitted files.
     pub(crate) files: BTreeMap<String, String>,
-    pub(crate) n_commits: u32,
+    /// What was committed.
+    pub(crate) commits: Vec<Sha>,
 }
 
 /// Why a world cannot be made: the disk, not the simulation.
@@ -64,6 +65,10 @@ pub(crate) struct World {
     pub(crate) prs: BTreeMap<(SessionId, PrNumber), Pr>,
     pub(crate) settings: EngineSettings,
     pub(crate) n_texts: u64,
+    /// Whether the forge answers nothing that is known.
+    pub(crate) is_forge_down: bool,
+    /// Changes of worktrees after which everybody's work was looked for.
+    pub(crate) n_changes_seen: u64,
     /// Steps for which nobody starts the daemon again.
     pub(crate) n_steps_down: u64,
     ids: Arc<SeqIds>,
@@ -151,6 +156,8 @@ impl World {
             prs: BTreeMap::new(),
             settings: settings(),
             n_texts: 0,
+            is_forge_down: false,
+            n_changes_seen: 0,
             n_steps_down: 0,
             ids,
             screens: Arc::default(),
@@ -249,7 +256,7 @@ impl World {
             Box::pin(async move {
                 for hook in spooled {
                     let guard = OnItsWay { hook: Some(hook), minds: Arc::clone(&minds) };
-                    guard.deliver(&engine, &witness).await;
+                    guard.deliver(&engine).await;
                 }
                 match engine.boot().await {
                     Ok(_) => {
@@ -340,8 +347,8 @@ impl World {
         let Some(engine) = self.engine() else { return };
         for hook in self.minds.take_arrived(&self.clock.now()) {
             let guard = OnItsWay { hook: Some(hook), minds: Arc::clone(&self.minds) };
-            let (engine, witness) = (Arc::clone(&engine), self.witness.clone());
-            self.task(async move { guard.deliver(&engine, &witness).await });
+            let engine = Arc::clone(&engine);
+            self.task(async move { guard.deliver(&engine).await });
         }
     }
 
@@ -371,14 +378,10 @@ struct OnItsWay {
 }
 
 impl OnItsWay {
-    async fn deliver(mut self, engine: &Engine, witness: &Witness) {
+    async fn deliver(mut self, engine: &Engine) {
         let Some(hook) = self.hook.clone() else { return };
         match engine.lifecycle.observe(&hook.session, hook.fact).await {
-            Ok(observed) => {
-                witness.count(format!("rule:{}", observed.because.rule));
-                self.hook = None;
-            }
-            Err(ao_engine::ObserveError::NoSession { .. }) => self.hook = None,
+            Ok(_) | Err(ao_engine::ObserveError::NoSession { .. }) => self.hook = None,
             Err(ao_engine::ObserveError::Store(_)) => {}
         }
     }

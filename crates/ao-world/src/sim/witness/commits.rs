@@ -4,12 +4,15 @@ use ao_core::fact::{
     BootProbe, FactKind, LookFact, Outcome, ProcessProbe, RuntimeProbe, ServerProbe,
 };
 use ao_core::ids::Revision;
+use ao_core::ledger::{IncidentKey, ReactionKind};
+use ao_core::policy::Policy;
 use ao_core::ports::{Commit, Expected, Processes as _};
+use ao_core::record::{ActivityState, SessionState};
 use ao_core::saga::SagaChange;
 use ao_core::session::Session;
 use ao_core::step::Rule;
 
-use super::{Seen, Witness};
+use super::{Seen, Wish, Witness};
 
 impl Witness {
     /// Sees a commit that the store has taken.
@@ -23,6 +26,7 @@ impl Witness {
         if let Some(next) = &commit.next {
             if let Some(before) = &before {
                 seen.check_end(before, next, commit, self);
+                seen.check_launch(before, next, commit);
             }
             let mut next = next.clone();
             next.lifecycle.revision = revision;
@@ -111,16 +115,18 @@ impl Seen {
                 }
             }
             (true, false) => {
-                let is_asked = self.asked_back.contains(id);
+                let is_asked = self.use_request(id, Wish::Restore);
                 if rule != Some(Rule::RestoreRequested) || !is_asked {
                     self.violate(format!("{id}: reopened by {rule:?}, asked for: {is_asked}"));
                 }
             }
             (false, true) => {
                 let because = match fact {
-                    Some(FactKind::Look(look)) => look_trouble(before, look, of),
+                    Some(FactKind::Look(look)) => look_trouble(before, look, of)
+                        .or_else(|| voice_trouble(before, look, commit))
+                        .or_else(|| self.telling_trouble(next, look)),
                     Some(FactKind::Outcome(Outcome::EndRequested(_))) => {
-                        let is_asked = self.asked_to_end.contains(id);
+                        let is_asked = self.use_request(id, Wish::End);
                         (!is_asked).then(|| "nobody asked for it".to_owned())
                     }
                     Some(FactKind::Outcome(Outcome::SpawnFailed)) => {
@@ -145,6 +151,46 @@ impl Seen {
                 if let Some(because) = because {
                     self.violate(format!("{id}: ended by {rule:?}: {because}"));
                 }
+            }
+        }
+    }
+
+    /// A fact of another launch changes nothing.
+    fn check_launch(&mut self, before: &Session, next: &Session, commit: &Commit) {
+        let of = match commit.journal.as_ref().map(|entry| &entry.fact.kind) {
+            Some(FactKind::Look(look)) => &look.launch,
+            Some(FactKind::Signal(signal)) => &signal.launch,
+            Some(
+                FactKind::Outcome(_)
+                | FactKind::PullRequests(_)
+                | FactKind::Due(_)
+                | FactKind::IdleDue(_)
+                | FactKind::SendFailed(_)
+                | FactKind::SignalsLost(_),
+            )
+            | None => return,
+        };
+        let launch = before.lifecycle.launch.as_ref().map(|launch| &launch.id);
+        if launch != Some(of) && before.lifecycle != next.lifecycle {
+            let id = &commit.session;
+            self.violate(format!("{id}: a fact of {of} was taken in by {launch:?}"));
+        }
+    }
+
+    /// Who hears of a death that nobody asked for: its own incident or its outage tells.
+    fn telling_trouble(&self, next: &Session, look: &LookFact) -> Option<String> {
+        if next.lifecycle.session.state == SessionState::Done {
+            return None;
+        }
+        match &look.incident {
+            Some(outage) => {
+                let is_open = self.outages.contains(outage);
+                (!is_open).then(|| format!("its outage {outage} was not opened before"))
+            }
+            None => {
+                let key = IncidentKey { reaction: ReactionKind::AgentExited, pr: None };
+                let is_open = next.ledger.open.contains_key(&key);
+                (!is_open).then(|| "nobody will be told".to_owned())
             }
         }
     }
@@ -188,4 +234,17 @@ fn look_trouble(before: &Session, look: &LookFact, of: &Witness) -> Option<Strin
     let handle = before.record.handle.as_ref()?;
     let is_running = of.machine.probe(&handle.process) != ProcessProbe::Dead;
     is_running.then(|| "its process runs".to_owned())
+}
+
+/// What is wrong with a look that ended a session whose agent was heard from since it died. A new
+/// boot outranks that.
+fn voice_trouble(before: &Session, look: &LookFact, commit: &Commit) -> Option<String> {
+    let at = commit.journal.as_ref()?.fact.at;
+    let activity = before.lifecycle.activity?;
+    let dead_at = before.lifecycle.process_dead_at.unwrap_or(at);
+    let is_heard = activity.state != ActivityState::Exited
+        && activity.at.is_after(&dead_at)
+        && at.since(&activity.at) <= Policy::default().veto_for;
+    (is_heard && look.values.boot == BootProbe::Same)
+        .then(|| format!("its agent was heard from after it died: {activity:?}"))
 }

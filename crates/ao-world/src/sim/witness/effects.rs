@@ -32,7 +32,11 @@ pub(crate) struct Planned {
     pub(crate) is_delivered: bool,
     /// Whether its condition was over when it was last taken from the queue.
     is_stale: bool,
+    n_retries: u32,
 }
+
+/// Failed tries before the one at which an effect is given up, at least.
+const RETRIES_MIN: u32 = 11;
 
 impl Seen {
     pub(crate) fn note_effect(&mut self, session: Option<&SessionId>, effect: &Effect) {
@@ -59,6 +63,7 @@ impl Seen {
             standing: Standing::Pending,
             is_delivered: false,
             is_stale: false,
+            n_retries: 0,
         };
         self.planned.insert(key.clone(), planned);
         self.order.push(key);
@@ -131,7 +136,7 @@ impl Witness {
     pub(crate) fn finished(&self, seq: u64, outcome: &OutboxOutcome) {
         let mut seen = self.seen();
         let Some(key) = seen.seqs.get(&seq).cloned() else { return };
-        let Some(planned) = seen.planned.get_mut(&key) else { return };
+        let Some(planned) = seen.planned.get(&key).cloned() else { return };
         // An entry that is no longer pending is left alone.
         if planned.standing != Standing::Pending {
             return;
@@ -142,8 +147,18 @@ impl Witness {
             OutboxOutcome::Retry { .. } => (Standing::Pending, "retry"),
             OutboxOutcome::Dead { .. } => (Standing::Dead, "dead"),
         };
-        planned.standing = standing;
         let is_told = planned.is_delivered || standing != Standing::Done;
+        if standing == Standing::Superseded && !seen.is_over(&planned) {
+            seen.violate(format!("{} is superseded although its condition holds", key.0));
+        }
+        let n_retries = planned.n_retries;
+        if standing == Standing::Dead && n_retries < RETRIES_MIN {
+            seen.violate(format!("{} is given up after {n_retries} tries", key.0));
+        }
+        if let Some(planned) = seen.planned.get_mut(&key) {
+            planned.standing = standing;
+            planned.n_retries += u32::from(standing == Standing::Pending);
+        }
         seen.occurred.insert(format!("effect:{word}"));
         seen.history.push(format!("    {} is {word}", key.0));
         if !is_told {

@@ -3,6 +3,7 @@
 use ao_core::ids::{MessageId, SessionId};
 use ao_core::message::{Message, MessageChange, MessageReason, MessageState};
 use ao_core::ports::Commit;
+use ao_core::session::Session;
 use ao_core::step::MessageOrder;
 
 use super::Seen;
@@ -82,6 +83,11 @@ impl Seen {
         if !is_legal(from, to) {
             self.violate(format!("{session}: message {id} went from {from} to {to}"));
         }
+        let is_receipt = matches!(to, MessageState::Submitted | MessageState::Acknowledged);
+        if is_receipt && n_pastes == 0 {
+            self.violate(format!("{session}: message {id} is {to} and was never typed"));
+        }
+        self.check_dropped(session, id, (to, reason));
         if from == MessageState::Queued && to == MessageState::Typing {
             if n_pastes > 0 {
                 self.violate(format!("{session}: message {id} is typed again"));
@@ -97,6 +103,45 @@ impl Seen {
             if !unfinished.is_empty() {
                 self.violate(format!("{session}: {id} begun beside {}", unfinished.join(", ")));
             }
+        }
+    }
+}
+
+impl Seen {
+    /// A message that is given up has a reason that is true.
+    fn check_dropped(
+        &mut self,
+        session: &SessionId,
+        id: &MessageId,
+        (to, reason): (MessageState, Option<MessageReason>),
+    ) {
+        let Some(message) = self.messages.get(id) else { return };
+        let holds = |session: &Session| {
+            let Some(origin) = &message.origin else { return true };
+            let open = session.ledger.open.get(&origin.incident);
+            open.is_some_and(|open| open.episode == origin.episode)
+        };
+        let of = self.sessions.get(session);
+        let is_wrong = match (to, reason) {
+            (MessageState::Superseded, Some(MessageReason::ConditionOver)) => of.is_some_and(holds),
+            (MessageState::Superseded, Some(MessageReason::Newer)) => {
+                let incident = message.origin.as_ref().map(|origin| origin.incident);
+                let is_newer = |it: &&Message| {
+                    it.id != *id
+                        && it.session == *session
+                        && it.state == MessageState::Queued
+                        && it.origin.as_ref().map(|origin| origin.incident) == incident
+                };
+                incident.is_none() || !self.messages.values().any(|it| is_newer(&it))
+            }
+            (MessageState::Cancelled, Some(MessageReason::SessionEnded)) => {
+                of.is_some_and(|session| !session.lifecycle.is_terminal())
+            }
+            (MessageState::Superseded | MessageState::Cancelled, _) => true,
+            _ => false,
+        };
+        if is_wrong {
+            self.violate(format!("{session}: message {id} is {to} {reason:?}, which is not so"));
         }
     }
 }

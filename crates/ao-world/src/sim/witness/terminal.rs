@@ -6,6 +6,9 @@ use ao_core::message::MessageState;
 
 use super::Witness;
 
+/// How each text begins that a person sends.
+pub(crate) const TEXT_OF_A_PERSON: &str = "please do";
+
 impl Witness {
     /// Sees a look at a terminal that was answered.
     pub(crate) fn looked(&self, session: &SessionId, has_dialog: bool) {
@@ -39,6 +42,17 @@ impl Witness {
             self.check_look(session, "Enter");
         }
         self.tell(format!("    {session} pressed {key}"));
+    }
+
+    /// Sees what an agent was given so far, whole texts.
+    pub(crate) fn submitted(&self, session: &SessionId, texts: &[String]) {
+        let mut seen = self.seen();
+        let Some(last) = texts.last() else { return };
+        let n_same = texts.iter().filter(|text| *text == last).count();
+        // What a reaction says twice, it says of two causes; what a person sends has a number.
+        if last.starts_with(TEXT_OF_A_PERSON) && n_same > 1 {
+            seen.violate(format!("{session}: its agent was given {last:?} {n_same} times"));
+        }
     }
 
     fn check_look(&self, session: &SessionId, what: &str) {
