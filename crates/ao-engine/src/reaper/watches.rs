@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ao_core::ids::{LaunchId, Pid, SessionId};
 use ao_core::ports::{ProcessEnd, ServerEvent};
 use ao_core::session::{ProcessIdentity, ServerIdentity};
+use ao_core::time::BootId;
 use tokio::sync::mpsc;
 
 use crate::ports::EnginePorts;
@@ -32,10 +33,12 @@ pub(super) enum WatchEvent {
 pub(super) const EVENTS_MAX: usize = 4_096;
 
 /// A server, as a key: a new server on an old socket is another one.
-pub(super) type ServerKey = (PathBuf, Pid, u64);
+pub(super) type ServerKey = (PathBuf, BootId, Pid, u64);
 
 pub(super) fn server_key(server: &ServerIdentity) -> ServerKey {
-    (server.socket.clone(), server.process.pid, server.process.start_ticks)
+    // Numbers and ticks begin anew with each boot: the server of this one may have those of the last.
+    let process = &server.process;
+    (server.socket.clone(), process.boot, process.pid, process.start_ticks)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,5 +213,25 @@ impl Watches {
             // No room, or nobody listens any more: the next pass looks at everything.
             self.with(|registry| registry.is_event_missed = true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_of_another_boot_is_another_one_whatever_its_number() {
+        let server = |boot| ServerIdentity {
+            socket: "/run/tmux/app".into(),
+            process: ProcessIdentity {
+                boot: BootId(boot),
+                pid: Pid(41),
+                start_ticks: 7,
+                nonce: None,
+            },
+        };
+        assert_eq!(server_key(&server(1)), server_key(&server(1)));
+        assert_ne!(server_key(&server(1)), server_key(&server(2)));
     }
 }

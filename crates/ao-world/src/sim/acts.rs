@@ -614,13 +614,25 @@ impl World {
             }
             answers.push(if is_unknown { unknown(pr) } else { pr.clone() });
         }
+        self.tell_of_prs(id, answers);
+    }
+
+    fn tell_of_prs(&self, id: SessionId, answers: Vec<Pr>) {
+        let at = self.clock.now();
         let Some(engine) = self.engine() else { return };
         self.task(async move {
             for pr in answers {
                 let kind = FactKind::PullRequests(vec![PrObservation { pr }]);
-                drop(engine.lifecycle.observe(&id, Fact { at: now, kind }).await);
+                drop(engine.lifecycle.observe(&id, Fact { at, kind }).await);
             }
         });
+    }
+
+    /// Lets the daemon hear of every pull request, as one does that asks the forge now and then.
+    pub(crate) fn poll_forge(&self) {
+        for ((id, _), pr) in &self.prs {
+            self.tell_of_prs(id.clone(), vec![pr.clone()]);
+        }
     }
 }
 

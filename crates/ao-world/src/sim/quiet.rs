@@ -23,6 +23,9 @@ use super::world::{Trouble, World};
 /// is ten minutes, and twice that is enough for two of them in a row.
 const REST: Duration = Duration::from_mins(21);
 
+/// How long what the forge shows at rest gets to be told: nothing is in the way any more.
+const AFTER_POLL: Duration = Duration::from_mins(5);
+
 /// How long teardowns may take at the end.
 const END: Duration = Duration::from_mins(2);
 
@@ -101,7 +104,9 @@ impl World {
         self.heal();
         self.n_steps_down = 0;
         self.tend()?;
-        self.pass_time(REST)?;
+        self.pass_time(REST.saturating_sub(AFTER_POLL))?;
+        self.poll_forge();
+        self.pass_time(AFTER_POLL)?;
         self.check_rest();
         Ok(())
     }
