@@ -90,3 +90,53 @@ pub enum DeadlineChange {
     /// Takes it back; nothing happens when there is none.
     Disarm(DeadlineKind),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{BootId, Timestamp};
+
+    /// So long after its boot, of which it slept so long, with the wall clock put ahead by so much.
+    fn at(since_boot_s: u64, asleep_s: u64, ahead_s: u64) -> Moment {
+        Moment {
+            wall: Timestamp::default().plus(Duration::from_secs(since_boot_s + ahead_s)),
+            boot: BootId(1),
+            since_boot: Duration::from_secs(since_boot_s),
+            awake: Duration::from_secs(since_boot_s - asleep_s),
+        }
+    }
+
+    fn deadline(clock: DeadlineClock) -> Deadline {
+        Deadline {
+            session: SessionId::parse("app-1").unwrap(),
+            kind: DeadlineKind::AgentIdle,
+            armed_at: at(100, 0, 0),
+            after: Duration::from_secs(60),
+            clock,
+        }
+    }
+
+    /// What is left of it, for how long it has been due, and whether it is, in seconds.
+    fn shown(clock: DeadlineClock, now: &Moment) -> (u64, u64, bool) {
+        let deadline = deadline(clock);
+        let (left, over) = (deadline.remaining(now), deadline.overdue_for(now));
+        (left.as_secs(), over.as_secs(), deadline.is_due(now))
+    }
+
+    #[test]
+    fn a_deadline_is_due_at_its_end_and_not_before() {
+        for &clock in DeadlineClock::ALL {
+            assert_eq!(shown(clock, &at(159, 0, 0)), (1, 0, false), "{clock}");
+            assert_eq!(shown(clock, &at(160, 0, 0)), (0, 0, true), "{clock}");
+            assert_eq!(shown(clock, &at(175, 0, 0)), (0, 15, true), "{clock}");
+        }
+    }
+
+    #[test]
+    fn sleep_and_the_wall_clock_move_only_what_counts_on_them() {
+        assert_eq!(shown(DeadlineClock::Awake, &at(32_500, 32_380, 0)), (40, 0, false));
+        assert!(shown(DeadlineClock::Wall, &at(32_500, 32_380, 0)).2);
+        assert_eq!(shown(DeadlineClock::Awake, &at(120, 0, 3_600)), (40, 0, false));
+        assert_eq!(shown(DeadlineClock::Wall, &at(120, 0, 3_600)), (0, 3_560, true));
+    }
+}

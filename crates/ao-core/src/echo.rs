@@ -124,6 +124,8 @@ mod tests {
         check("yes", "yes please", false);
         check("yes please", "yes", false);
         check("anything", " \n", false);
+        check("fix the build\u{a0}", "fix the build", true);
+        check("fixthe build", "fix the build", false);
         check("fix the build", "fix\u{200b} the\u{feff} build", true);
         check("caf\u{e9} \u{d55c}", "cafe\u{301} \u{1112}\u{1161}\u{11ab}", true);
         check("caf\u{e9}", "cafe\u{300}", false);
@@ -134,6 +136,7 @@ mod tests {
         check("first\nfix the\nbuild\nlast", "fix the build", true);
         check("do not fix the build", "fix the build", false);
         check("fix the building", "fix the build", false);
+        check("fix the build of it\nlast", "fix the build", false);
     }
 
     #[test]

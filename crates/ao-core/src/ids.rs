@@ -295,6 +295,10 @@ mod tests {
         assert_eq!(small.as_str(), "00000000000000000000000001");
         assert_eq!(large.as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert!(small < large);
+        assert_eq!(
+            format!("{large} {:>28}", small),
+            format!("{} {:>28}", large.as_str(), small.as_str())
+        );
         assert_eq!(LaunchId::parse(large.as_str()).unwrap(), LaunchId::from(large));
     }
 
@@ -302,6 +306,7 @@ mod tests {
     fn a_rejected_text_is_told_on_one_short_line() {
         let error = SessionId::parse("a\n".repeat(1_000)).unwrap_err().to_string();
         assert!(!error.contains('\n') && error.chars().count() < 200, "{error}");
+        assert!(error.starts_with(r"`a\na\na\n"), "{error}");
     }
 
     #[test]
@@ -313,5 +318,15 @@ mod tests {
             check(text, "only letters, digits, `-` and `_` may stand in it");
         }
         check(&"a".repeat(101), "it is longer than 100 bytes");
+        check("a_1", "ok a_1");
+        let longest = "a".repeat(ID_LEN_MAX);
+        check(&longest, &format!("ok {longest}"));
+    }
+
+    #[test]
+    fn what_counts_is_shown_as_its_number() {
+        assert_eq!(Revision(7).next().to_string(), "8");
+        assert_eq!(Pid(4_711).to_string(), "4711");
+        assert_eq!(PrNumber(7).to_string(), "7");
     }
 }

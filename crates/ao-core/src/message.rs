@@ -198,3 +198,38 @@ pub enum MessageChange {
         at: Moment,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_done_with_when_nothing_more_can_be_learnt_of_it() {
+        use MessageState::{
+            Acknowledged, Cancelled, Expired, InDoubt, Queued, Refused, Submitted, Superseded,
+            Typed, Typing,
+        };
+        for (state, expect) in [
+            (Queued, false),
+            (Typing, false),
+            (Typed, false),
+            (Submitted, false),
+            (Acknowledged, true),
+            (Refused, true),
+            (Expired, true),
+            (Superseded, true),
+            (Cancelled, true),
+            (InDoubt, true),
+        ] {
+            assert_eq!(state.is_final_with(None), expect, "{state}");
+            let is_final = state.is_final_with(Some(MessageReason::CannotConfirm));
+            assert_eq!(is_final, expect || state == Typed, "{state}");
+            assert_eq!(state.is_final_with(Some(MessageReason::Behind)), expect, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_message_may_hold_a_mebibyte() {
+        assert_eq!(MESSAGE_BYTES_MAX, 1 << 20);
+    }
+}

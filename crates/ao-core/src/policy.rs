@@ -141,3 +141,59 @@ impl Default for Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `on|off ACTION RETRIES ESCALATE_AFTER PRIORITY AFTER`, times in seconds.
+    fn line(policy: &ReactionPolicy) -> String {
+        let seconds =
+            |it: Option<Duration>| it.map_or_else(|| "-".to_owned(), |it| it.as_secs().to_string());
+        format!(
+            "{} {:?} {} {} {} {}",
+            if policy.is_enabled { "on" } else { "off" },
+            policy.action,
+            policy.retries.map_or_else(|| "-".to_owned(), |it| it.to_string()),
+            seconds(policy.escalate_after),
+            policy.priority,
+            policy.after.as_secs()
+        )
+    }
+
+    #[test]
+    fn the_defaults_are_the_table_of_the_design() {
+        use ReactionKind as Kind;
+        let table = [
+            (Kind::CiFailed, "on Message 2 - action 0"),
+            (Kind::ChangesRequested, "on Message - 1800 action 0"),
+            (Kind::BugbotComments, "on Message - 1800 action 0"),
+            (Kind::MergeConflicts, "on Message - 900 action 0"),
+            (Kind::AgentIdle, "off Message 2 900 warning 900"),
+            (Kind::TurnFinished, "on Notify - - info 10"),
+            (Kind::SessionDone, "on Notify - - info 0"),
+            (Kind::ApprovedAndGreen, "on Notify - - action 0"),
+            (Kind::AgentStuck, "on Notify - - urgent 0"),
+            (Kind::AgentNeedsInput, "on Notify - - urgent 0"),
+            (Kind::AgentExited, "on Notify - - urgent 0"),
+            (Kind::PrClosed, "on Notify - - action 0"),
+            (Kind::AllComplete, "on Notify - - info 0"),
+            (Kind::Infrastructure, "on Notify - - urgent 0"),
+        ];
+        assert_eq!(table.len(), Kind::ALL.len());
+        for (kind, expect) in table {
+            assert_eq!(line(&ReactionPolicy::default_of(kind)), expect, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_a_policy_does_not_say_is_the_default() {
+        let kind = ReactionKind::AgentStuck;
+        let mut policy = Policy::default();
+        policy.reactions.clear();
+        assert_eq!(policy.reaction(kind), ReactionPolicy::default_of(kind));
+        let own = ReactionPolicy { priority: Priority::Info, ..ReactionPolicy::default_of(kind) };
+        policy.reactions.insert(kind, own.clone());
+        assert_eq!(policy.reaction(kind), own);
+    }
+}

@@ -158,7 +158,23 @@ mod tests {
         let before = moment(1, 10_000, 9_000, 9_000);
         assert_eq!(moment(2, 10_060, 5, 5).since(&before), Duration::from_mins(1));
         assert_eq!(moment(2, 9_000, 5, 5).since(&before), Duration::ZERO);
+        assert_eq!(moment(2, 10_060, 5, 5).awake_since(&before), Duration::from_mins(1));
         assert!(!moment(2, 9_000, 5, 5).is_after(&before));
+        assert!(moment(2, 10_001, 5, 5).is_after(&before));
+    }
+
+    #[test]
+    fn no_moment_lies_after_itself() {
+        let one = moment(1, 10_000, 9_000, 9_000);
+        assert!(!one.is_after(&one));
+        assert!(!moment(2, 10_000, 5, 5).is_after(&one), "nor one of the same time on the wall");
+    }
+
+    #[test]
+    fn a_timestamp_counts_in_milliseconds() {
+        let one = Timestamp::from_millis(1_500).plus(Duration::from_millis(250));
+        assert_eq!(one.as_millis(), 1_750);
+        assert_eq!(one.since(Timestamp::from_millis(750)), Duration::from_secs(1));
     }
 
     #[test]

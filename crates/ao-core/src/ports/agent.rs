@@ -172,3 +172,18 @@ pub trait Agent: Send + Sync {
     /// What a screen of it shows; `None` for an agent whose screens cannot be read at all.
     fn read_screen(&self, look: &TerminalLook) -> Option<ScreenReading>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_stable_code() {
+        let program = "claude".to_owned();
+        assert_eq!(AgentError::Missing { program }.code(), "AGENT_MISSING");
+        let message = "no prompt".to_owned();
+        assert_eq!(AgentError::Invalid { message }.code(), "AGENT_INVALID");
+        let agent = AgentName::parse("command").unwrap();
+        assert_eq!(AgentError::NoResume { agent }.code(), "AGENT_NO_RESUME");
+    }
+}

@@ -390,3 +390,49 @@ pub trait ChangeFeed: Send + Sync {
     /// Waits until something newer than the cursor is committed.
     fn wait_after(&self, cursor: u64) -> BoxFuture<'_, Result<(), StoreError>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::message::{Lane, MessageState};
+    use crate::time::{BootId, Timestamp};
+
+    fn now() -> Moment {
+        let (wall, boot) = (Timestamp::default(), BootId(1));
+        Moment { wall, boot, since_boot: Duration::ZERO, awake: Duration::ZERO }
+    }
+
+    fn session(n: u32) -> SessionId {
+        SessionId::parse(format!("app-{n}")).unwrap()
+    }
+
+    fn message(session: SessionId) -> MessageChange {
+        MessageChange::Queue(Message {
+            id: MessageId::parse("m").unwrap(),
+            session,
+            lane: Lane::Human,
+            text: String::new(),
+            n_stripped: 0,
+            state: MessageState::Queued,
+            reason: None,
+            launch: None,
+            idempotency_key: None,
+            origin: None,
+            created_at: now(),
+            typing_at: None,
+            updated_at: now(),
+        })
+    }
+
+    #[test]
+    fn a_commit_knows_what_in_it_is_of_another_session() {
+        let mut commit = Commit::on(session(1), Expected::Revision(Revision(1)), now());
+        assert_eq!(commit.stray(), None);
+        commit.messages.push(message(session(1)));
+        assert_eq!(commit.stray(), None);
+        commit.messages.push(message(session(2)));
+        assert_eq!(commit.stray(), Some(&session(2)));
+    }
+}

@@ -262,3 +262,28 @@ pub trait Workspace: Send + Sync {
     /// The top of the main worktree that a path lies in.
     fn discover<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<PathBuf, WorkspaceError>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_stable_code() {
+        let path = || PathBuf::from("/r");
+        let message = || "no".to_owned();
+        let branch = BranchName::new("b");
+        for (error, code) in [
+            (WorkspaceError::NotARepo { path: path() }, "NOT_A_REPO"),
+            (WorkspaceError::Unborn { path: path() }, "UNBORN"),
+            (WorkspaceError::BranchTaken { branch, at: None }, "BRANCH_TAKEN"),
+            (WorkspaceError::BranchInvalid { branch: message() }, "BRANCH_INVALID"),
+            (WorkspaceError::BaseMissing { base: RefName::new("main") }, "BASE_MISSING"),
+            (WorkspaceError::PathTaken { path: path() }, "PATH_TAKEN"),
+            (WorkspaceError::GitMissing, "GIT_MISSING"),
+            (WorkspaceError::Git { message: message() }, "GIT_FAILED"),
+            (WorkspaceError::Io { path: path(), message: message() }, "IO_FAILED"),
+        ] {
+            assert_eq!(error.code(), code);
+        }
+    }
+}
