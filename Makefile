@@ -1,12 +1,13 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model test-agents sim bench-hooks lint fmt
+.PHONY: help build demo model test check-model mutants test-agents sim bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
 DEPTH ?= 6
+JOBS ?= 1
 ALL ?=
 SEEDS ?=
 FROM ?=
@@ -33,6 +34,9 @@ test: ## Run every test; installs tmux where that is possible (ARGS goes to the 
 
 check-model: ## Walk through the rules and all that waits for them, deeper than the tests do (DEPTH=n)
 	@MODEL_DEPTH='$(DEPTH)' cargo test --locked --release --package ao-core --test main model_check -- --nocapture
+
+mutants: ## Mutation testing of the core: every survivor is explained (ARGS='--file crates/ao-core/src/react.rs', JOBS=n)
+	@JOBS='$(JOBS)' scripts/mutants $(ARGS)
 
 test-agents: ## Drive the real Claude Code and Codex against a stand-in model server (ALL=1: the long scenarios, too)
 	@ALL='$(ALL)' scripts/test-agents $(ARGS)

@@ -122,9 +122,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ids::{LaunchId, MessageId, ProjectId, SessionId};
+    use crate::fact::{Fact, SignalFact};
+    use crate::ids::{FactId, LaunchId, MessageId, ProjectId, Revision, SessionId};
+    use crate::journal::JournalEntry;
     use crate::message::Lane;
     use crate::record::{Activity, ActivitySource, EndIntent};
+    use crate::step::{Because, Rule};
     use crate::time::{BootId, Moment, Timestamp};
 
     fn at(seconds: u64) -> Moment {
@@ -276,22 +279,69 @@ mod tests {
 
     #[test]
     fn messages_of_the_last_launch_are_counted_and_no_others() {
-        use MessageState::{Acknowledged, Cancelled, InDoubt, Typed};
+        use MessageState::{Acknowledged, Cancelled, InDoubt, Typed, Typing};
         let ended = Some(MessageReason::SessionEnded);
         check(
             None,
             &[
                 message(Cancelled, ended, None, 100),
+                message(Cancelled, ended, None, 101),
                 // Of an earlier end, and taken back by its sender.
                 message(Cancelled, ended, None, 50),
                 message(Cancelled, Some(MessageReason::TakenBack), None, 100),
                 message(InDoubt, None, Some("second"), 99),
                 message(Typed, None, Some("second"), 99),
+                message(Typing, None, Some("second"), 99),
                 message(Typed, Some(MessageReason::CannotConfirm), Some("second"), 99),
                 message(InDoubt, None, Some("first"), 40),
                 message(Acknowledged, None, Some("second"), 99),
             ],
-            &["1 message was never typed", "2 messages may or may not have arrived"],
+            &["2 messages were never typed", "3 messages may or may not have arrived"],
         );
+        check(None, &[message(Cancelled, ended, None, 100)], &["1 message was never typed"]);
+    }
+
+    #[test]
+    fn behind_a_goodbye_stands_what_the_last_launch_was_at() {
+        let goodbye = ActivityState::Exited;
+        let heard = |launch: &str, activity: &str| {
+            let signal = SignalFact {
+                id: FactId::parse("f").unwrap(),
+                launch: LaunchId::parse(launch).unwrap(),
+                activity: activity.parse().unwrap(),
+                source: ActivitySource::Hook,
+                detail: None,
+                agent_session_id: None,
+                paused_until: None,
+                is_submit: false,
+                prompt: None,
+                transcript: None,
+                message: None,
+            };
+            let fact = Fact { at: at(90), kind: FactKind::Signal(signal) };
+            let because = Because { rule: Rule::Settled, values: String::new() };
+            JournalRecord {
+                seq: 1,
+                session: SessionId::parse("app-1").unwrap(),
+                revision: Revision(1),
+                entry: JournalEntry { at: at(90), fact, because },
+            }
+        };
+        let session = session(Some((goodbye, None)));
+        let told = |journal: &[JournalRecord]| losses(&session, &[], journal);
+        let turn = ["a turn was running and is interrupted"];
+        assert_eq!(told(&[heard("second", "active"), heard("second", "exited")]), turn);
+        assert_eq!(
+            told(&[
+                heard("second", "active"),
+                heard("first", "blocked"),
+                heard("second", "exited")
+            ]),
+            turn
+        );
+        let rested =
+            [heard("second", "active"), heard("second", "idle"), heard("second", "exited")];
+        assert!(told(&rested).is_empty());
+        assert!(told(&[heard("first", "active"), heard("second", "exited")]).is_empty());
     }
 }

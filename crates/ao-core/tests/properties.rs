@@ -28,6 +28,16 @@ use proptest::sample::select;
 
 use crate::fixtures::{after, at, launch_id, origin, policy, seeded, traits};
 
+/// So many histories, or as many as `PROPERTY_CASES` asks for. Nothing is written down about those
+/// that fail: a scenario is.
+pub(crate) fn histories(n_cases: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPERTY_CASES").and_then(|it| it.to_str()?.parse().ok());
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(asked.unwrap_or(n_cases))
+    }
+}
+
 /// What happens next, and when: its numbers are made into facts about the session as it then is.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
@@ -527,7 +537,7 @@ fn begins_before(launch: &Launch, look: &LookFact, at: &Moment) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+    #![proptest_config(histories(1_000))]
 
     #[test]
     fn every_life_keeps_every_promise(

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::fixtures::{after, at_s, launched, policy};
-use crate::properties::{Life, events};
+use crate::properties::{Life, events, histories};
 
 /// A session and what was written down about it since.
 struct Written {
@@ -150,7 +150,7 @@ fn what_is_told_of_a_session_is_its_own() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(histories(150))]
 
     #[test]
     fn what_the_rules_decided_they_decide_again(

@@ -365,6 +365,8 @@ mod tests {
     #[test]
     fn text_from_outside_is_capped() {
         assert_eq!(clean(&"x".repeat(10_000)).chars().count(), PIECE_MAX + 1);
+        let longest = "x".repeat(PIECE_MAX);
+        assert_eq!(clean(&longest), longest);
         let many: BTreeSet<_> = (0..100).map(|n| CauseKey::new(format!("{n:03}"))).collect();
         assert!(list(&many).ends_with("- and 80 more\n"));
         assert!(in_line(many.iter().map(CauseKey::as_str)).ends_with(", and 80 more"));
