@@ -102,4 +102,5 @@ scenarios![
     the_clock_jumps_back,
     the_laptop_sleeps,
     the_machine_reboots,
+    what_is_known_is_explained,
 ];
