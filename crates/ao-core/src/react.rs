@@ -72,7 +72,7 @@ pub(crate) fn raise(plan: &mut Plan<'_>, key: IncidentKey, causes: &BTreeSet<Cau
     }
     let n = incident.attempts.saturating_add(1);
     let is_over = line.retries.is_some_and(|retries| n > retries)
-        || incident.causes.len().saturating_add(causes.len()) > CAUSES_MAX;
+        || incident.causes.union(causes).count() > CAUSES_MAX;
     if is_over {
         escalate(plan, key);
         return;

@@ -4,11 +4,13 @@
 
 mod bounds;
 mod ends;
+mod conversations;
 mod fixtures;
 mod lifecycle;
 mod model_check;
 mod properties;
 mod questions;
+mod reactions;
 mod replay;
 mod rule_table;
 mod rules;
