@@ -6,6 +6,7 @@ mod bounds;
 mod ends;
 mod conversations;
 mod fixtures;
+mod forge;
 mod lifecycle;
 mod model_check;
 mod properties;

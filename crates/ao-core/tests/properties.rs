@@ -16,7 +16,8 @@ use ao_core::policy::Policy;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
 use ao_core::react::ESCALATED;
 use ao_core::record::{
-    ActivitySource, ActivityState, EndIntent, Exit, Launch, Lifecycle, SessionReason, SessionState,
+    Activity, ActivitySource, ActivityState, EndIntent, Exit, Launch, Lifecycle, SessionReason,
+    SessionState,
 };
 use ao_core::reduce::reduce;
 use ao_core::session::Session;
@@ -565,6 +566,28 @@ fn a_silence_that_the_machine_slept_through_is_no_silence() {
         matches!(one, DeadlineChange::Arm { kind: DeadlineKind::NoSignal, .. })
     };
     assert!(change.deadlines.iter().any(is_armed), "the silence is no longer counted");
+}
+
+#[test]
+fn an_agent_that_was_heard_or_that_nobody_can_see_is_not_silent() {
+    for words in ["heard", "doubtful"] {
+        let mut life = Life::new("full");
+        let lifecycle = &mut life.session.lifecycle;
+        if words == "heard" {
+            let (state, source) = (ActivityState::Active, ActivitySource::Hook);
+            lifecycle.activity = Some(Activity { state, at: life.now, source, detail: None });
+            lifecycle.session.state = SessionState::Working;
+            lifecycle.session.reason = SessionReason::TaskInProgress;
+        } else {
+            lifecycle.session.state = SessionState::Detecting;
+            lifecycle.session.reason = SessionReason::ProbeFailure;
+        }
+        let fact = Fact { at: life.now, kind: FactKind::Due(DeadlineKind::NoSignal) };
+        let mut late = life.now;
+        late.awake += Duration::from_hours(1);
+        let next = after(&life.session, &reduce(&life.session, &fact, &life.policy, &late));
+        assert_eq!(next.lifecycle.session, life.session.lifecycle.session, "{words}");
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ids::{BranchName, CauseKey};
+    use crate::ids::{BranchName, CauseKey, Sha};
     use crate::time::{BootId, Moment, Timestamp};
 
     fn known<T>(value: T) -> Known<T> {
@@ -272,5 +272,68 @@ mod tests {
         let repeated = Pr { life: known_at(PrLife::Open, 9), ..pr(1, "failed") };
         observe(&mut prs, &repeated);
         assert_eq!(prs, before);
+    }
+
+    #[test]
+    fn news_of_any_one_value_is_taken_in() {
+        let before = Pr { head: known(Sha::new("a1")), ..pr(1, "passed approved clean") };
+        let changes: [(&str, fn(&mut Pr)); 8] = [
+            ("url", |pr| pr.url = "https://forge/1".to_owned()),
+            ("base", |pr| pr.base = BranchName::new("next")),
+            ("head", |pr| pr.head = known_at(Sha::new("a2"), 5)),
+            ("life", |pr| pr.life = known_at(PrLife::Closed, 5)),
+            ("draft", |pr| pr.draft = known_at(Draftness::Draft, 5)),
+            ("checks", |pr| pr.checks = known_at(Checks::Pending, 5)),
+            ("review", |pr| pr.review = known_at(Review::Pending, 5)),
+            ("mergeability", |pr| pr.mergeability = known_at(Mergeability::Blocked, 5)),
+        ];
+        for (what, change) in changes {
+            let mut seen = before.clone();
+            change(&mut seen);
+            let mut prs = BTreeMap::from([(PrNumber(1), before.clone())]);
+            observe(&mut prs, &seen);
+            assert_eq!(prs[&PrNumber(1)], seen, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_known_since_it_is_this_one() {
+        let mut prs = BTreeMap::from([(
+            PrNumber(1),
+            Pr { head: known_at(Sha::new("a1"), 1), ..pr(1, "pending") },
+        )]);
+        let later = Pr {
+            head: known_at(Sha::new("a1"), 9),
+            checks: known_at(Checks::Passed, 9),
+            ..pr(1, "")
+        };
+        observe(&mut prs, &later);
+        assert_eq!(prs[&PrNumber(1)].head, known_at(Sha::new("a1"), 1));
+        assert_eq!(prs[&PrNumber(1)].checks, known_at(Checks::Passed, 9));
+    }
+
+    #[test]
+    fn what_was_seen_of_the_head_before_says_nothing_about_this_one() {
+        let one = Pr { head: known_at(Sha::new("a2"), 5), ..pr(1, "") };
+        assert_eq!(of_head(&one, &known_at(1, 4)), None);
+        assert_eq!(of_head(&one, &known_at(1, 5)), Some(&1));
+        assert_eq!(of_head(&pr(1, ""), &known_at(1, 4)), Some(&1));
+    }
+
+    #[test]
+    fn every_pull_request_is_complete_when_none_is_open_and_one_merged() {
+        let prs = |all: &[&str]| {
+            let numbered = (1..).zip(all).map(|(n, words)| (PrNumber(n), pr(n, words)));
+            numbered.collect::<BTreeMap<_, _>>()
+        };
+        for (all, is_complete, is_open) in [
+            (&["merged", "closed"][..], true, false),
+            (&["merged", ""][..], false, true),
+            (&["closed"][..], false, false),
+            (&[][..], false, false),
+        ] {
+            assert_eq!(is_all_complete(&prs(all)), is_complete, "{all:?}");
+            assert_eq!(has_open(&prs(all)), is_open, "{all:?}");
+        }
     }
 }
