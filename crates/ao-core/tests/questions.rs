@@ -1,12 +1,15 @@
 //! How a record and a look become the question that the probe decider is asked.
 
+use std::time::Duration;
+
 use ao_core::decide::probe::{Completion, Ending, Question, Standing, Voice};
-use ao_core::fact::{Fact, FactKind};
+use ao_core::fact::{BootProbe, Fact, FactKind};
 use ao_core::record::{
-    Activity, ActivitySource, ActivityState, DoneClaim, EndIntent, Exit, SessionReason,
-    SessionState, SessionVerdict,
+    Activity, ActivitySource, ActivityState, DoneClaim, EndIntent, Evidence, Exit, Quarantine,
+    SessionReason, SessionState, SessionVerdict,
 };
 use ao_core::session::Session;
+use ao_core::time::BootId;
 
 use crate::fixtures::{at_s, launch_id, launched, look, policy, seeded};
 
@@ -112,4 +115,44 @@ fn a_claim_counts_before_the_habit_of_the_agent() {
     assert_eq!(completion(&session), Completion::OnCleanExit);
     session.lifecycle.claim = Some(DoneClaim { at: at_s(5) });
     assert_eq!(completion(&session), Completion::Claimed);
+}
+
+/// A look that began so long after a boot, with the wall clock so long after the start of the test.
+fn in_boot(session: &Session, boot: (u128, BootProbe), wall_s: u64) -> Fact {
+    let mut began_at = at_s(wall_s);
+    (began_at.boot, began_at.since_boot) = (BootId(boot.0), Duration::from_secs(1));
+    let mut fact = look(session, "living alive alive", began_at);
+    let FactKind::Look(look) = &mut fact.kind else { panic!("not a look") };
+    look.values.boot = boot.1;
+    fact
+}
+
+#[test]
+fn a_look_in_a_later_boot_is_later_whatever_the_wall_clock_says() {
+    let mut session = launched(1, "full");
+    session.lifecycle.launch.as_mut().unwrap().committed_at = at_s(100);
+    let standing = |boot, wall_s| ask(&session, &in_boot(&session, boot, wall_s)).standing;
+    assert_eq!(standing((2, BootProbe::Rebooted), 40), Standing::Current, "set back meanwhile");
+    assert_eq!(standing((2, BootProbe::Rebooted), 160), Standing::Current);
+    assert_eq!(standing((2, BootProbe::Same), 40), Standing::Fenced, "nothing tells that it is");
+    assert_eq!(standing((1, BootProbe::Rebooted), 160), Standing::Fenced, "it is the launch's own");
+}
+
+#[test]
+fn a_look_that_began_before_the_last_counted_one_is_outdated() {
+    let mut session = launched(1, "full");
+    session.lifecycle.session.state = SessionState::Detecting;
+    let unknown = look(&session, "unreachable unknown unknown", at_s(100));
+    let FactKind::Look(seen) = &unknown.kind else { panic!("not a look") };
+    session.lifecycle.detecting = Some(Quarantine {
+        attempts: 1,
+        started_at: at_s(50),
+        counted_at: at_s(100),
+        evidence: Evidence { reason: SessionReason::ProbeFailure, look: seen.values },
+    });
+    let standing = |fact: &Fact| ask(&session, fact).standing;
+    assert_eq!(standing(&look(&session, "living alive alive", at_s(99))), Standing::Outdated);
+    assert_eq!(standing(&look(&session, "living alive alive", at_s(100))), Standing::Current);
+    let rebooted = in_boot(&session, (2, BootProbe::Rebooted), 40);
+    assert_eq!(standing(&rebooted), Standing::Current, "it is of a later boot");
 }

@@ -123,6 +123,8 @@ fn a_longer_patience_lets_a_deadline_ring_that_calls_nobody() {
     written.take_in(610, FactKind::Due(DeadlineKind::Escalate(ci_failed)));
     let entries = written.with(|policy| patient(policy, 30));
     assert_eq!(different(&entries), [1, 3]);
+    assert_eq!(entries[0].fact, "pull requests were fetched");
+    assert_eq!(entries[2].fact, "deadline escalate ci-failed came due");
     assert!(entries[0].decided_now.ends_with("waits 1800s for the escalation of ci-failed #1"));
     assert_eq!(
         (entries[2].rule_then, entries[2].rule_now),
