@@ -111,7 +111,7 @@ mod tests {
             session: SessionId::parse("app-1").unwrap(),
             kind: DeadlineKind::AgentIdle,
             armed_at: at(100, 0, 0),
-            after: Duration::from_secs(60),
+            after: Duration::from_mins(1),
             clock,
         }
     }

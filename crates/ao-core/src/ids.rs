@@ -296,8 +296,8 @@ mod tests {
         assert_eq!(large.as_str(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert!(small < large);
         assert_eq!(
-            format!("{large} {:>28}", small),
-            format!("{} {:>28}", large.as_str(), small.as_str())
+            format!("{small:>28}|{large}"),
+            format!("  {}|{}", small.as_str(), large.as_str())
         );
         assert_eq!(LaunchId::parse(large.as_str()).unwrap(), LaunchId::from(large));
     }

@@ -7,6 +7,7 @@ mod ends;
 mod conversations;
 mod fixtures;
 mod forge;
+mod launches;
 mod lifecycle;
 mod model_check;
 mod properties;

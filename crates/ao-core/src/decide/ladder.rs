@@ -276,8 +276,9 @@ mod tests {
 
     #[test]
     fn news_of_any_one_value_is_taken_in() {
+        type Change = fn(&mut Pr);
         let before = Pr { head: known(Sha::new("a1")), ..pr(1, "passed approved clean") };
-        let changes: [(&str, fn(&mut Pr)); 8] = [
+        let changes: [(&str, Change); 8] = [
             ("url", |pr| pr.url = "https://forge/1".to_owned()),
             ("base", |pr| pr.base = BranchName::new("next")),
             ("head", |pr| pr.head = known_at(Sha::new("a2"), 5)),
