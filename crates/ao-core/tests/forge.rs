@@ -41,8 +41,9 @@ fn what_a_restore_forgot_stays_forgotten_until_the_forge_tells_of_a_pull_request
     let session = take_in(&launched(1, "full"), 10, FactKind::PullRequests(vec![open(10)]));
     assert_eq!(session.lifecycle.pr.state, PrState::Open);
     let killed = FactKind::Outcome(Outcome::EndRequested(EndIntent::Kill));
-    let session = take_in(&session, 20, killed);
-    let session = take_in(&session, 30, FactKind::Outcome(Outcome::RestoreRequested));
+    let ended = take_in(&session, 20, killed);
+    let session = take_in(&ended, 30, FactKind::Outcome(Outcome::RestoreRequested));
+    assert_eq!(session.lifecycle.revision, ended.lifecycle.revision.next(), "it counts on");
     assert_eq!(session.lifecycle.pr.reason, PrReason::ClearedOnRestore);
     let nothing = take_in(&session, 40, FactKind::PullRequests(Vec::new()));
     assert_eq!(nothing.lifecycle.pr.reason, PrReason::ClearedOnRestore);

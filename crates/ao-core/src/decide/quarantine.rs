@@ -132,6 +132,7 @@ mod tests {
     #[test]
     fn other_evidence_starts_to_count_again_but_the_episode_goes_on() {
         check("0 5 10* 15* 20*", "1 2 1 2 3!");
+        check("0 4* 5* 9*", "1 1 1 2");
         check("0 60* 120 180* 240 299.9* 300", "1 1 1 1 1 1 1!");
     }
 

@@ -146,3 +146,25 @@ fn deaths(lifecycle: &Lifecycle) -> Vec<String> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{BootId, Timestamp};
+
+    #[test]
+    fn what_starts_a_session_is_what_it_waits_for() {
+        let (wall, boot) = (Timestamp::default(), BootId(1));
+        let zero = std::time::Duration::ZERO;
+        let now = Moment { wall, boot, since_boot: zero, awake: zero };
+        for (reason, expect) in [
+            (SessionReason::QueuedForCapacity, "a free place starts it"),
+            (SessionReason::SpawnRequested, "the proof that its agent runs starts it"),
+            (SessionReason::RestoreRequested, "the proof that its agent runs starts it"),
+        ] {
+            let lifecycle = Lifecycle::seeded(reason, now);
+            let told = would_change(&lifecycle, &Policy::default(), &now);
+            assert_eq!(told.first().map(String::as_str), Some(expect), "{reason}");
+        }
+    }
+}
