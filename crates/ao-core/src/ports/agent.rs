@@ -176,6 +176,63 @@ pub trait Agent: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::Signals;
+
+    /// An agent that says nothing of its own about how text is typed.
+    struct Plain(AgentName);
+
+    impl Agent for Plain {
+        fn name(&self) -> &AgentName {
+            &self.0
+        }
+
+        fn traits(&self) -> AgentTraits {
+            let settle_for = std::time::Duration::ZERO;
+            AgentTraits { signals: Signals::None, exits_when_done: false, settle_for }
+        }
+
+        fn launch(&self, _request: &LaunchRequest) -> Result<Invocation, AgentError> {
+            Err(AgentError::Missing { program: "plain".to_owned() })
+        }
+
+        fn restore_command(&self, _request: &LaunchRequest) -> Result<Invocation, AgentError> {
+            Err(AgentError::NoResume { agent: self.0.clone() })
+        }
+
+        fn parse_event(&self, _event: &str, _payload: &str) -> Option<AgentEvent> {
+            None
+        }
+
+        fn interrupt_key(&self) -> &'static str {
+            "Escape"
+        }
+
+        fn status_file(&self, _running: &RunningAgent) -> Option<PathBuf> {
+            None
+        }
+
+        fn read_status(&self, _running: &RunningAgent, _text: &str) -> Option<StatusReading> {
+            None
+        }
+
+        fn transcript(&self, _running: &RunningAgent) -> Option<PathBuf> {
+            None
+        }
+
+        fn read_transcript(&self, _: &mut TranscriptMemory, _lines: &str) -> TranscriptReading {
+            TranscriptReading::default()
+        }
+
+        fn read_screen(&self, _look: &TerminalLook) -> Option<ScreenReading> {
+            None
+        }
+    }
+
+    #[test]
+    fn text_is_typed_as_it_is_unless_an_agent_takes_it_for_something_else() {
+        let plain = Plain(AgentName::parse("plain").unwrap());
+        assert_eq!(plain.text_to_type("!ls /tmp\\"), "!ls /tmp\\");
+    }
 
     #[test]
     fn an_error_keeps_its_stable_code() {
