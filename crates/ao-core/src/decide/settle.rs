@@ -373,6 +373,8 @@ mod tests {
         check_refines("idle native", "ready background", 6, false);
         check_refines("idle native", "active submit", 1, false);
         check_refines("idle native usage_limited", "idle", 1, false);
+        check_refines("idle native interrupted", "idle", 1, false);
+        check_refines("blocked native permission", "blocked permission", 1, false);
         check_refines("active native", "blocked permission", 1, false);
         check_refines("active native", "active", 1, false);
         check_refines("idle hook", "ready background", 1, false);
