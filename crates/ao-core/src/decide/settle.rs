@@ -351,6 +351,9 @@ mod tests {
         check_replaces("waiting_input", "idle interrupted", Signals::Full, true);
         check_replaces("waiting_input", "idle done", Signals::Full, true);
         check_replaces("waiting_input", "blocked terminal", Signals::Full, true);
+        check_replaces("waiting_input", "blocked question", Signals::Full, true);
+        check_replaces("waiting_input", "waiting_input", Signals::Full, true);
+        check_replaces("waiting_input", "exited", Signals::Full, true);
         check_replaces("waiting_input", "active", Signals::None, true);
     }
 
