@@ -3,8 +3,8 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod bounds;
-mod ends;
 mod conversations;
+mod ends;
 mod fixtures;
 mod forge;
 mod launches;
