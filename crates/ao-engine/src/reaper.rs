@@ -226,7 +226,7 @@ impl Reaper {
             .map(|deadline| self.take_idle(deadline.session, now))
             .buffer_unordered(WORKTREES_AT_ONCE);
         while let Some(taken) = looked.next().await {
-            failure = failure.or(taken.err());
+            failure = failure.or_else(|| taken.err());
         }
         // What a look just ended calls nobody any more.
         for deadline in late {

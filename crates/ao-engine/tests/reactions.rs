@@ -284,7 +284,7 @@ fn a_worktree_that_cannot_be_looked_at_is_looked_at_again_across_a_crash() {
     assert_eq!(world.messages(&id), [""; 0]);
     world.crash();
     world.boot();
-    world.pass_time(Duration::from_secs(60));
+    world.pass_time(Duration::from_mins(1));
     assert_eq!(world.messages(&id).len(), 1);
 }
 #[test]

@@ -12,6 +12,7 @@ mod acts;
 mod agents;
 pub mod cover;
 mod dice;
+mod forge;
 mod gate;
 mod hearing;
 mod machine_ports;

@@ -5,18 +5,17 @@
     reason = "each function takes the acts that are its own and hands the others on"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ao_core::fact::{Fact, FactKind, SignalDetail};
-use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
+use ao_core::fact::SignalDetail;
+use ao_core::ids::SessionId;
 use ao_core::ports::{Clock as _, RemovalMode};
-use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
 use ao_core::record::ActivityState;
 use ao_core::restore::is_lost;
 use ao_core::saga::{SagaDirection, SagaKind};
 use ao_core::session::{SessionKind, WorkspaceFate};
-use ao_core::time::{Moment, Timestamp};
+use ao_core::time::Timestamp;
 use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
 use ao_testkit::machine::{FakeMachine, Fault, Op};
 
@@ -68,7 +67,7 @@ impl World {
         self.tend()
     }
 
-    fn one_of(ids: &[SessionId], who: u8) -> Option<SessionId> {
+    pub(crate) fn one_of(ids: &[SessionId], who: u8) -> Option<SessionId> {
         let n = usize::from(who).checked_rem(ids.len())?;
         ids.get(n).cloned()
     }
@@ -240,20 +239,6 @@ impl World {
                 let told = Told { state: ActivityState::Active, detail: None, prompt: heard };
                 self.tell(who, (&told, way), dice);
             }
-            Act::Lie { who, lie } => self.lie(who, lie, dice),
-            Act::Stall { who, is_on } => {
-                if let Some(id) = self.running(who) {
-                    self.witness.count("agent:stalls".to_owned());
-                    self.minds.set_still(&id, is_on);
-                }
-            }
-            Act::Hang { who } => {
-                if let (Some(id), Some(pid)) = (self.running(who), self.mind_of(who)) {
-                    self.witness.count("agent:hangs".to_owned());
-                    self.minds.hang(&id);
-                    self.machine.ignore_signals(pid);
-                }
-            }
             Act::Work { who } => self.do_work(who),
             Act::CommitWork { who } => self.commit_work(who),
             Act::MergeWork { who } => self.merge_work(who),
@@ -266,17 +251,6 @@ impl World {
                 if let Some(mind) = self.mind_of(who) {
                     self.witness.count("agent:crashes".to_owned());
                     self.machine.kill_process(mind);
-                }
-            }
-            Act::Plague { n_spared, is_exit_hidden } => {
-                let ids = self.witness.ids(false);
-                let minds = ids.iter().filter_map(|id| self.minds.mind(&self.machine, id));
-                self.count_fault("plague");
-                for mind in minds.skip(usize::from(n_spared)) {
-                    if is_exit_hidden {
-                        self.machine.hide_next_exit(2);
-                    }
-                    self.machine.kill_process(mind.pid);
                 }
             }
             Act::Child { who } => {
@@ -300,7 +274,39 @@ impl World {
                     self.machine.set_process_visible(mind, !is_on);
                 }
             }
-            act => return self.act_at_terminal(act),
+            act => return self.act_of_bad_agent(act, dice) || self.act_at_terminal(act),
+        }
+        true
+    }
+
+    fn act_of_bad_agent(&mut self, act: Act, dice: &mut Dice) -> bool {
+        match act {
+            Act::Lie { who, lie } => self.lie(who, lie, dice),
+            Act::Stall { who, is_on } => {
+                if let Some(id) = self.running(who) {
+                    self.witness.count("agent:stalls".to_owned());
+                    self.minds.set_still(&id, is_on);
+                }
+            }
+            Act::Hang { who } => {
+                if let (Some(id), Some(pid)) = (self.running(who), self.mind_of(who)) {
+                    self.witness.count("agent:hangs".to_owned());
+                    self.minds.hang(&id);
+                    self.machine.ignore_signals(pid);
+                }
+            }
+            Act::Plague { n_spared, is_exit_hidden } => {
+                let ids = self.witness.ids(false);
+                let minds = ids.iter().filter_map(|id| self.minds.mind(&self.machine, id));
+                self.count_fault("plague");
+                for mind in minds.skip(usize::from(n_spared)) {
+                    if is_exit_hidden {
+                        self.machine.hide_next_exit(2);
+                    }
+                    self.machine.kill_process(mind.pid);
+                }
+            }
+            _ => return false,
         }
         true
     }
@@ -596,57 +602,6 @@ impl World {
             }
         }
     }
-
-    /// Lets the forge say something about a pull request, and the daemon hear it: one answer after
-    /// the other.
-    fn ask_forge(&mut self, (who, number): (u8, u8), all_says: &[Forge]) {
-        let all: Vec<SessionId> = self.witness.seen().sessions.keys().cloned().collect();
-        let Some(id) = Self::one_of(&all, who) else { return };
-        let number = PrNumber(u64::from(number));
-        let now = self.clock.now();
-        let pr = self.prs.entry((id.clone(), number)).or_insert_with(|| opened(number, &now));
-        let mut answers = Vec::new();
-        for &says in all_says {
-            change(pr, says, &now);
-            let is_unknown = self.is_forge_down || says == Forge::Unknown;
-            if is_unknown {
-                self.witness.count("forge:unknown".to_owned());
-            }
-            answers.push(if is_unknown { unknown(pr) } else { pr.clone() });
-        }
-        self.tell_of_prs(id, answers);
-    }
-
-    fn tell_of_prs(&self, id: SessionId, answers: Vec<Pr>) {
-        let at = self.clock.now();
-        let Some(engine) = self.engine() else { return };
-        self.task(async move {
-            for pr in answers {
-                let kind = FactKind::PullRequests(vec![PrObservation { pr }]);
-                drop(engine.lifecycle.observe(&id, Fact { at, kind }).await);
-            }
-        });
-    }
-
-    /// Lets the daemon hear of every pull request, as one does that asks the forge now and then.
-    pub(crate) fn poll_forge(&self) {
-        for ((id, _), pr) in &self.prs {
-            self.tell_of_prs(id.clone(), vec![pr.clone()]);
-        }
-    }
-}
-
-/// A pull request of which only the number is known.
-fn unknown(pr: &Pr) -> Pr {
-    Pr {
-        head: Known::Unknown,
-        life: Known::Unknown,
-        draft: Known::Unknown,
-        checks: Known::Unknown,
-        review: Known::Unknown,
-        mergeability: Known::Unknown,
-        ..pr.clone()
-    }
 }
 
 const fn name_of_way(way: Way) -> &'static str {
@@ -656,56 +611,5 @@ const fn name_of_way(way: Way) -> &'static str {
         Way::Doubled => "doubled",
         Way::Lost => "lost",
         Way::OldLaunch => "of an old launch",
-    }
-}
-
-fn opened(number: PrNumber, now: &Moment) -> Pr {
-    Pr {
-        number,
-        url: format!("https://forge.example/{number}"),
-        base: BranchName::new("main"),
-        head: Known::Known { value: Sha::new("0".repeat(40)), at: *now },
-        life: Known::Known { value: PrLife::Open, at: *now },
-        draft: Known::Known { value: Draftness::Ready, at: *now },
-        checks: Known::Unknown,
-        review: Known::Unknown,
-        mergeability: Known::Unknown,
-    }
-}
-
-/// Changes what the forge knows; what it shows is known since now.
-fn change(pr: &mut Pr, says: Forge, now: &Moment) {
-    let at = *now;
-    let causes = |n: u64, what: &str| BTreeSet::from([CauseKey::new(format!("{what}-{n}"))]);
-    match says {
-        Forge::Opened => *pr = opened(pr.number, now),
-        Forge::Pushed(n) => {
-            pr.head = Known::Known { value: Sha::new(format!("{:040x}", n + 1)), at };
-        }
-        Forge::Pending => pr.checks = Known::Known { value: Checks::Pending, at },
-        Forge::Failed(n) => {
-            pr.checks = Known::Known { value: Checks::Failed { causes: causes(n, "check") }, at };
-        }
-        Forge::Refused => pr.checks = Known::Known { value: Checks::Refused, at },
-        Forge::Passed => pr.checks = Known::Known { value: Checks::Passed, at },
-        Forge::HumanReview(n) => {
-            let value =
-                Review::ChangesRequested { human: causes(n, "thread"), bot: BTreeSet::new() };
-            pr.review = Known::Known { value, at };
-        }
-        Forge::BotReview(n) => {
-            let value = Review::ChangesRequested { human: BTreeSet::new(), bot: causes(n, "bot") };
-            pr.review = Known::Known { value, at };
-        }
-        Forge::Approved => pr.review = Known::Known { value: Review::Approved, at },
-        Forge::Conflicting => {
-            pr.mergeability = Known::Known { value: Mergeability::Conflicting, at };
-        }
-        Forge::Clean => pr.mergeability = Known::Known { value: Mergeability::Clean, at },
-        Forge::Draft => pr.draft = Known::Known { value: Draftness::Draft, at },
-        Forge::Ready => pr.draft = Known::Known { value: Draftness::Ready, at },
-        Forge::Merged => pr.life = Known::Known { value: PrLife::Merged, at },
-        Forge::Closed => pr.life = Known::Known { value: PrLife::Closed, at },
-        Forge::Unknown => {}
     }
 }

@@ -182,17 +182,13 @@ impl Seen {
         if next.lifecycle.session.state == SessionState::Done {
             return None;
         }
-        match &look.incident {
-            Some(outage) => {
-                let is_open = self.outages.contains(outage);
-                (!is_open).then(|| format!("its outage {outage} was not opened before"))
-            }
-            None => {
-                let key = IncidentKey { reaction: ReactionKind::AgentExited, pr: None };
-                let is_open = next.ledger.open.contains_key(&key);
-                (!is_open).then(|| "nobody will be told".to_owned())
-            }
+        if let Some(outage) = &look.incident {
+            let is_open = self.outages.contains(outage);
+            return (!is_open).then(|| format!("its outage {outage} was not opened before"));
         }
+        let key = IncidentKey { reaction: ReactionKind::AgentExited, pr: None };
+        let is_open = next.ledger.open.contains_key(&key);
+        (!is_open).then(|| "nobody will be told".to_owned())
     }
 
     fn note_session(&mut self, session: &Session) {

@@ -454,13 +454,13 @@ fn an_effect_that_overtakes_another_is_seen() {
 #[test]
 fn an_effect_that_is_told_after_its_incident_is_seen() {
     let one = about("one", "agent-stuck");
-    let stale = with_planned(&[one.clone()]);
+    let stale = with_planned(std::slice::from_ref(&one));
     end_incident(&stale);
     take(&stale, 1, &one);
     stale.delivered(&one.notification, &desk());
     check(&stale, "its incident is over");
 
-    let done = with_planned(&[one.clone()]);
+    let done = with_planned(std::slice::from_ref(&one));
     take(&done, 1, &one);
     done.delivered(&one.notification, &desk());
     done.finished(1, &OutboxOutcome::Done);
@@ -476,23 +476,23 @@ fn an_effect_that_is_told_after_its_incident_is_seen() {
 #[test]
 fn an_effect_that_is_dropped_although_it_holds_is_seen() {
     let one = about("one", "agent-stuck");
-    let superseded = with_planned(&[one.clone()]);
+    let superseded = with_planned(std::slice::from_ref(&one));
     take(&superseded, 1, &one);
     superseded.finished(1, &OutboxOutcome::Superseded);
     check(&superseded, "although its condition holds");
 
-    let over = with_planned(&[one.clone()]);
+    let over = with_planned(std::slice::from_ref(&one));
     take(&over, 1, &one);
     end_incident(&over);
     over.finished(1, &OutboxOutcome::Superseded);
     check_none(&over);
 
-    let untold = with_planned(&[one.clone()]);
+    let untold = with_planned(std::slice::from_ref(&one));
     take(&untold, 1, &one);
     untold.finished(1, &OutboxOutcome::Done);
     check(&untold, "never told");
 
-    let given_up = with_planned(&[one.clone()]);
+    let given_up = with_planned(std::slice::from_ref(&one));
     take(&given_up, 1, &one);
     given_up.finished(1, &OutboxOutcome::Dead { error: "lost".to_owned() });
     check(&given_up, "given up after 0");
