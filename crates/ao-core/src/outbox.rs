@@ -70,7 +70,8 @@ pub struct OutboxEntry {
     pub attempts: u32,
     /// Not before this moment; see [`Self::is_ready`].
     pub not_before: Option<Moment>,
-    /// What the last failure said.
+    /// What the last failure said; of one that was told together with others, in which notification
+    /// ([`told_in`]).
     pub last_error: Option<String>,
 }
 
@@ -89,6 +90,11 @@ impl OutboxEntry {
 pub enum OutboxOutcome {
     /// Handed over durably.
     Done,
+    /// Handed over durably, told together with others in one notification.
+    Merged {
+        /// That notification.
+        into: EffectId,
+    },
     /// Its condition no longer held.
     Superseded,
     /// Failed; to be tried again.
@@ -103,4 +109,9 @@ pub enum OutboxOutcome {
         /// What went wrong.
         error: String,
     },
+}
+
+/// What stands in an entry that was told together with others.
+pub fn told_in(notification: &EffectId) -> String {
+    format!("told in `{notification}`")
 }

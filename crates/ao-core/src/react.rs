@@ -6,6 +6,7 @@
 
 mod conditions;
 mod text;
+mod together;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ use conditions::Condition as Held;
 
 pub(crate) use conditions::is_work_open;
 pub(crate) use text::reason_words;
+pub use together::{together, together_in};
 
 /// Causes that one incident remembers. More news than this is no news: it escalates instead.
 pub const CAUSES_MAX: usize = 256;

@@ -130,8 +130,8 @@ impl Outbox for Gate {
         self.store.ready(now, n_max)
     }
 
-    fn finish(&self, seq: u64, outcome: OutboxOutcome) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.pass(self.store.finish(seq, outcome)))
+    fn finish(&self, outcomes: Vec<(u64, OutboxOutcome)>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.pass(self.store.finish(outcomes)))
     }
 
     fn of_session<'a>(

@@ -1,11 +1,13 @@
 //! Reactions through the real engine: planned with the state, performed at least once, escalated
 //! once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind};
 use ao_core::ids::{BranchName, CauseKey, PrNumber, SessionId, Sha};
 use ao_core::ledger::{IncidentKey, ReactionKind};
+use ao_core::outbox::{OutboxState, told_in};
 use ao_core::policy::{Policy, ReactionPolicy};
 use ao_core::ports::{Clock as _, Outbox as _, WorkspaceError};
 use ao_core::pr::{Checks, Draftness, Known, Pr, PrLife, PrObservation};
@@ -105,10 +107,112 @@ fn a_turn_that_ended_is_told_after_ten_quiet_seconds() {
     let id = world.spawn("scripted");
     world.signal(&id, ActivityState::Active);
     world.signal(&id, ActivityState::Idle);
-    world.pass_time(Duration::from_secs(9));
+    world.pass_time(Duration::from_secs(19));
     assert_eq!(world.told(), [""; 0]);
-    world.pass_time(Duration::from_secs(2));
+    world.pass_time(Duration::from_secs(3));
     assert_eq!(world.told(), ["turn-finished"]);
+    assert_eq!(world.notifier.taken()[0].session, Some(id));
+}
+
+/// Sessions whose turns end now.
+fn ending(world: &World, n: usize) -> Vec<SessionId> {
+    let ids: Vec<_> = (0..n).map(|_| world.spawn("scripted")).collect();
+    for id in &ids {
+        world.signal(id, ActivityState::Active);
+    }
+    for id in &ids {
+        world.signal(id, ActivityState::Idle);
+    }
+    ids
+}
+
+/// Whom the notifier was told of, each notification on its own.
+fn told_of(world: &World) -> Vec<String> {
+    world.notifier.taken().iter().map(|it| it.cause.clone()).collect()
+}
+
+/// Where each session's only notification stands, and in which one it was told.
+fn standings(world: &World, ids: &[SessionId]) -> Vec<(OutboxState, Option<String>)> {
+    let mut all = Vec::new();
+    for id in ids {
+        let entries = world.tasks.block_on(world.store.of_session(id, 10)).unwrap();
+        all.extend(entries.into_iter().map(|entry| (entry.state, entry.last_error)));
+    }
+    all
+}
+
+#[test]
+fn turns_of_a_project_that_end_together_are_told_as_one() {
+    let world = World::new(14);
+    let ids = ending(&world, 3);
+    world.pass_time(Duration::from_secs(25));
+    assert_eq!(told_of(&world), ["app-1, app-2, app-3"]);
+    let into = told_in(&world.notifier.taken()[0].id);
+    assert_eq!(standings(&world, &ids), vec![(OutboxState::Done, Some(into)); 3]);
+    world.pass_time(Duration::from_mins(10));
+    assert_eq!(world.told().len(), 1);
+}
+
+#[test]
+fn a_turn_that_goes_on_meanwhile_is_not_among_those_that_are_told() {
+    let world = World::new(15);
+    let ids = ending(&world, 3);
+    world.pass_time(Duration::from_secs(15));
+    world.answer(&ids[0]);
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(told_of(&world), ["app-2, app-3"]);
+    assert_eq!(standings(&world, &ids)[0], (OutboxState::Superseded, None));
+}
+
+#[test]
+fn what_is_urgent_does_not_wait_for_turns_that_gather() {
+    let world = World::new(16);
+    let ids = ending(&world, 2);
+    world.pass_time(Duration::from_secs(12));
+    world.signal(&ids[0], ActivityState::WaitingInput);
+    world.pass_time(Duration::from_secs(2));
+    assert_eq!(world.told(), ["agent-needs-input"]);
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(world.told(), ["agent-needs-input", "turn-finished"]);
+}
+
+#[test]
+fn a_notifier_that_was_down_hears_of_every_turn_that_still_holds() {
+    let world = World::new(17);
+    world.notifier.go_down();
+    let _ids = ending(&world, 3);
+    world.pass_time(Duration::from_mins(2));
+    world.notifier.come_up();
+    world.pass_time(Duration::from_mins(5));
+    assert_eq!(told_of(&world), ["app-1, app-2, app-3"]);
+}
+
+#[test]
+fn no_crash_loses_a_turn_that_was_to_be_told_with_others() {
+    let mut n_reached = 0;
+    for n in 1..8 {
+        for stop in [Stop::Before(n), Stop::After(n)] {
+            let world = World::new(18);
+            let ids = ending(&world, 3);
+            world.pass_time(Duration::from_secs(11));
+            world.gate.stop_at(Some(stop));
+            world.pass_time(Duration::from_secs(15));
+            n_reached += u32::from(world.gate.n_writes() >= n);
+            world.crash();
+            world.boot();
+            world.pass_time(Duration::from_mins(1));
+            let told = told_of(&world).join(", ");
+            for id in &ids {
+                assert!(told.contains(id.as_str()), "{stop:?}: {id} is lost: {told}");
+            }
+            let done = standings(&world, &ids);
+            assert!(done.iter().all(|it| it.0 == OutboxState::Done), "{stop:?}: {done:?}");
+            // A repetition is recognised by its id.
+            let ids: BTreeSet<_> = world.notifier.taken().into_iter().map(|it| it.id).collect();
+            assert_eq!(ids.len(), 1, "{stop:?}: {told}");
+        }
+    }
+    assert!(n_reached > 0, "no crash came before a write");
 }
 
 /// What the forge shows on the session's pull request.
@@ -287,6 +391,7 @@ fn a_worktree_that_cannot_be_looked_at_is_looked_at_again_across_a_crash() {
     world.pass_time(Duration::from_mins(1));
     assert_eq!(world.messages(&id).len(), 1);
 }
+
 #[test]
 fn what_an_earlier_episode_had_to_say_is_not_said_in_a_later_one() {
     let world = World::new(8);
@@ -318,4 +423,46 @@ fn an_effect_that_never_succeeds_is_given_up_and_shown() {
     world.pass_time(Duration::from_mins(15));
     assert_eq!(world.notifier.n_calls(), tried);
     assert_eq!(world.told(), [""; 0]);
+}
+
+#[test]
+fn a_message_that_is_held_past_the_deadline_of_its_reaction_calls_a_human_once() {
+    let world = World::with_policy(19, |policy| {
+        let line = policy.reactions.get_mut(&ReactionKind::CiFailed).unwrap();
+        line.escalate_after = Some(Duration::from_mins(1));
+    });
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Blocked);
+    checks_fail(&world, &id, "a1");
+    world.pass_time(Duration::from_secs(59));
+    assert_eq!(receipts(&world, &id), ["queued blocked"]);
+    assert_eq!(world.told(), ["agent-needs-input"]);
+    world.pass_time(Duration::from_secs(3));
+    assert_eq!(world.told(), ["agent-needs-input", "reaction.escalated"]);
+    assert_eq!(receipts(&world, &id), ["queued blocked"]);
+    world.crash();
+    world.boot();
+    world.pass_time(Duration::from_hours(1));
+    assert_eq!(world.told(), ["agent-needs-input", "reaction.escalated"]);
+    // It still holds, so the agent is told once it can be.
+    world.signal(&id, ActivityState::Idle);
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(world.machine.pastes(&id).len(), 1);
+}
+
+#[test]
+fn a_newer_message_of_the_same_incident_takes_the_place_of_one_that_waits() {
+    let world = World::new(20);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Blocked);
+    checks_fail(&world, &id, "a1");
+    checks_fail(&world, &id, "a2");
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(world.machine.pastes(&id).len(), 0);
+    world.signal(&id, ActivityState::Idle);
+    world.pass_time(Duration::from_secs(5));
+    assert_eq!(receipts(&world, &id)[0], "superseded newer");
+    let pasted = world.machine.pastes(&id);
+    assert_eq!(pasted.len(), 1);
+    assert!(pasted[0].contains("lint@a2") && !pasted[0].contains("lint@a1"), "{pasted:?}");
 }

@@ -78,8 +78,10 @@ impl Outbox for SqliteStore {
         Box::pin(self.read(move |conn| read::ready(conn, &now, n_max)))
     }
 
-    fn finish(&self, seq: u64, outcome: OutboxOutcome) -> Answer<'_, ()> {
-        Box::pin(self.write(move |tx| write::finish(tx, seq, outcome)))
+    fn finish(&self, outcomes: Vec<(u64, OutboxOutcome)>) -> Answer<'_, ()> {
+        Box::pin(self.write(move |tx| {
+            outcomes.into_iter().try_for_each(|(seq, outcome)| write::finish(tx, seq, outcome))
+        }))
     }
 
     fn of_session<'a>(&'a self, id: &'a SessionId, n_max: usize) -> Answer<'a, Vec<OutboxEntry>> {

@@ -235,8 +235,9 @@ pub trait Outbox: Send + Sync {
         n_max: usize,
     ) -> BoxFuture<'a, Result<Vec<OutboxEntry>, StoreError>>;
 
-    /// Records how a try ended. An entry that is no longer pending is left alone.
-    fn finish(&self, seq: u64, outcome: OutboxOutcome) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Records how tries ended, all of them or none. An entry that is no longer pending is left
+    /// alone.
+    fn finish(&self, outcomes: Vec<(u64, OutboxOutcome)>) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// The last `n_max` entries of a session, oldest first.
     fn of_session<'a>(

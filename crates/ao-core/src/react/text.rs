@@ -21,7 +21,7 @@ pub(super) struct Said {
 const PIECE_MAX: usize = 200;
 
 /// Causes that are listed; the rest is counted: nobody reads more in a terminal.
-const LISTED_MAX: usize = 20;
+pub(super) const LISTED_MAX: usize = 20;
 
 /// One line of what came from outside: printable, and no longer than is useful.
 pub(crate) fn clean(outside: &str) -> String {

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use ao_core::ids::{EffectId, ProjectId, SessionId};
 use ao_core::inbox::Notification;
-use ao_core::outbox::{Effect, OutboxOutcome, OutboxState};
+use ao_core::outbox::{Effect, OutboxOutcome, OutboxState, told_in};
 use ao_core::ports::{Ensured, InfraIncident, StoreError};
 use ao_core::project::Project;
 use rusqlite::{Connection, params};
@@ -36,6 +36,7 @@ pub(crate) fn remove(tx: &Writing<'_>, id: &SessionId) -> Result<(), StoreError>
 pub(crate) fn finish(tx: &Writing<'_>, seq: u64, outcome: OutboxOutcome) -> Result<(), StoreError> {
     let (state, n_failed, not_before, error) = match outcome {
         OutboxOutcome::Done => (OutboxState::Done, 0, None, None),
+        OutboxOutcome::Merged { into } => (OutboxState::Done, 0, None, Some(told_in(&into))),
         OutboxOutcome::Superseded => (OutboxState::Superseded, 0, None, None),
         OutboxOutcome::Retry { not_before, error } => {
             (OutboxState::Pending, 1, Some(to_text(&not_before)), Some(error))

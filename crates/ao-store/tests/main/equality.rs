@@ -272,7 +272,7 @@ fn answer(stores: &Stores, ask: &Ask) -> String {
         Ask::Finish(n, outcome) => {
             let pending = wait(stores.outbox.ready(&moment(1_000), 9)).unwrap();
             let seq = pending.get(*n).map_or(0, |entry| entry.seq);
-            format!("{:?}", wait(stores.outbox.finish(seq, outcome.clone())))
+            format!("{:?}", wait(stores.outbox.finish(vec![(seq, outcome.clone())])))
         }
         Ask::AddProject(id, path) => {
             let mut project = project(id);

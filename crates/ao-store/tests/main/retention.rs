@@ -130,7 +130,7 @@ fn only_finished_effects_are_let_go() {
     let commit = Commit { effects, ..fixture.on() };
     fixture.commit(commit);
     for entry in wait(fixture.store.ready(&moment(5), 100)).unwrap().into_iter().skip(1) {
-        wait(fixture.store.finish(entry.seq, OutboxOutcome::Done)).unwrap();
+        wait(fixture.store.finish(vec![(entry.seq, OutboxOutcome::Done)])).unwrap();
     }
     let kept = wait(fixture.store.of_session(&fixture.id, 100)).unwrap();
     let shown: Vec<_> = kept.iter().map(|it| (it.effect.id.as_str(), it.state)).collect();

@@ -129,10 +129,12 @@ impl Outbox for MemoryStore {
         Box::pin(async move { self.perform(Op::Ready, |state| Ok(state.ready(now, n_max))) })
     }
 
-    fn finish(&self, seq: u64, outcome: OutboxOutcome) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn finish(&self, outcomes: Vec<(u64, OutboxOutcome)>) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.perform(Op::Finish, |state| {
-                state.finish(seq, outcome);
+                for (seq, outcome) in outcomes {
+                    state.finish(seq, outcome);
+                }
                 Ok(())
             })
         })

@@ -7,7 +7,7 @@ use ao_core::ids::{EffectId, FactId, IdempotencyKey, MessageId, ProjectId, Revis
 use ao_core::inbox::{InboxItem, InboxState, Notification};
 use ao_core::journal::JournalRecord;
 use ao_core::message::MessageChange;
-use ao_core::outbox::{Effect, OutboxEntry, OutboxOutcome, OutboxState};
+use ao_core::outbox::{Effect, OutboxEntry, OutboxOutcome, OutboxState, told_in};
 use ao_core::ports::{Commit, Ensured, Expected, InfraIncident, StoreError};
 use ao_core::project::Project;
 use ao_core::session::Session;
@@ -252,6 +252,10 @@ impl State {
         }
         match outcome {
             OutboxOutcome::Done => entry.state = OutboxState::Done,
+            OutboxOutcome::Merged { into } => {
+                entry.state = OutboxState::Done;
+                entry.last_error = Some(told_in(&into));
+            }
             OutboxOutcome::Superseded => entry.state = OutboxState::Superseded,
             OutboxOutcome::Retry { not_before, error } => {
                 entry.attempts = entry.attempts.saturating_add(1);

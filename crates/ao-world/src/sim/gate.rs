@@ -316,12 +316,16 @@ impl Outbox for Gate {
         })
     }
 
-    fn finish(&self, seq: u64, outcome: OutboxOutcome) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn finish(&self, outcomes: Vec<(u64, OutboxOutcome)>) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Outbox, None).await?;
-            let write = self.store.finish(seq, outcome.clone());
-            let written = |(): &()| self.witness.finished(seq, &outcome);
-            self.write(None, Touched::outbox(), write, written).await
+            let write = self.store.finish(outcomes.clone());
+            let seen = |(): &()| {
+                for (seq, outcome) in &outcomes {
+                    self.witness.finished(*seq, outcome);
+                }
+            };
+            self.write(None, Touched::outbox(), write, seen).await
         })
     }
 

@@ -80,6 +80,8 @@ pub(crate) struct Seen {
     pub(crate) order: Vec<EffectKey>,
     pub(crate) seqs: BTreeMap<u64, EffectKey>,
     pub(crate) escalations: BTreeSet<String>,
+    /// What was told of several sessions at once.
+    pub(crate) bundles: BTreeSet<EffectKey>,
     /// How often the text of each message was pasted.
     pub(crate) n_pastes: BTreeMap<MessageId, u32>,
     /// What the last look at each terminal showed since the last key: whether a dialog was open.

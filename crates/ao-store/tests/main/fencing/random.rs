@@ -190,7 +190,7 @@ impl Duel {
         } else {
             OutboxOutcome::Retry { not_before: moment(4), error: "no".to_owned() }
         };
-        wait(store.finish(entry.seq, outcome)).unwrap();
+        wait(store.finish(vec![(entry.seq, outcome)])).unwrap();
         if *state == OutboxState::Pending {
             if is_done {
                 *state = OutboxState::Done;

@@ -191,7 +191,7 @@ fn an_effect_is_planned_once_and_its_end_stands() {
             } else {
                 OutboxOutcome::Retry { not_before: moment(9), error: "no".to_owned() }
             };
-            wait(store.finish(ready[0].seq, outcome)).unwrap();
+            wait(store.finish(vec![(ready[0].seq, outcome)])).unwrap();
         });
         for store in &two.stores {
             let told = wait(store.of_session(&session_id("app-1"), 1)).unwrap();

@@ -42,6 +42,7 @@ pub(super) const ALL: &[Claim] = claims! {
         an_effect_that_waits_holds_up_its_own_lane_only,
         a_wait_ends_with_its_boot,
         what_is_no_longer_pending_is_left_alone,
+        what_was_told_together_is_done_in_one_write,
         effects_of_a_removed_session_are_performed_all_the_same,
         a_notification_is_delivered_once,
         an_incident_is_opened_once_with_its_effects;

@@ -2,7 +2,7 @@
 
 use ao_core::ids::{EffectId, Revision};
 use ao_core::inbox::{InboxItem, InboxState};
-use ao_core::outbox::{Effect, OutboxEntry, OutboxOutcome, OutboxState};
+use ao_core::outbox::{Effect, OutboxEntry, OutboxOutcome, OutboxState, told_in};
 use ao_core::ports::{Commit, Ensured, InboxFilter};
 use ao_core::time::Moment;
 
@@ -31,7 +31,7 @@ fn names(stores: &Stores, now: &Moment) -> Vec<String> {
 fn finish(stores: &Stores, name: &str, outcome: OutboxOutcome) {
     let all = ready(stores, &moment(1_000_000));
     let entry = all.iter().find(|entry| entry.effect.id.as_str() == name).unwrap();
-    wait(stores.outbox.finish(entry.seq, outcome)).unwrap();
+    wait(stores.outbox.finish(vec![(entry.seq, outcome)])).unwrap();
 }
 
 fn retry_at(not_before: Moment) -> OutboxOutcome {
@@ -122,14 +122,14 @@ pub(super) fn what_is_no_longer_pending_is_left_alone(stores: &Stores) {
     begin(stores, seed("app-1"));
     plan(stores, "app-1", vec![effect("one", "inbox")]);
     let entry = ready(stores, &moment(1)).remove(0);
-    wait(stores.outbox.finish(entry.seq, OutboxOutcome::Done)).unwrap();
+    wait(stores.outbox.finish(vec![(entry.seq, OutboxOutcome::Done)])).unwrap();
     let done = OutboxEntry { state: OutboxState::Done, ..entry.clone() };
     for late in [retry_at(moment(9)), OutboxOutcome::Dead { error: "late".to_owned() }] {
-        wait(stores.outbox.finish(entry.seq, late)).unwrap();
+        wait(stores.outbox.finish(vec![(entry.seq, late)])).unwrap();
         let found = wait(stores.outbox.of_session(&session_id("app-1"), 9)).unwrap();
         assert_eq!(found, std::slice::from_ref(&done));
     }
-    wait(stores.outbox.finish(u64::MAX, OutboxOutcome::Done)).unwrap();
+    wait(stores.outbox.finish(vec![(u64::MAX, OutboxOutcome::Done)])).unwrap();
 }
 
 pub(super) fn effects_of_a_removed_session_are_performed_all_the_same(stores: &Stores) {
@@ -185,4 +185,23 @@ pub(super) fn an_incident_is_opened_once_with_its_effects(stores: &Stores) {
     assert_eq!(names(stores, &moment(1)), ["of a session", "i-2", "i-3"]);
     assert_eq!(wait(stores.incidents.incidents(9)).unwrap(), [outage("one"), outage("two")]);
     assert_eq!(wait(stores.incidents.incidents(1)).unwrap(), [outage("two")]);
+}
+
+pub(super) fn what_was_told_together_is_done_in_one_write(stores: &Stores) {
+    begin(stores, seed("app-1"));
+    begin(stores, seed("app-2"));
+    plan(stores, "app-1", vec![effect("one", "inbox")]);
+    plan(stores, "app-2", vec![effect("two", "inbox")]);
+    let into = EffectId::new("both");
+    let merged = OutboxOutcome::Merged { into: into.clone() };
+    let all = ready(stores, &moment(1));
+    let outcomes = all.iter().map(|entry| (entry.seq, merged.clone())).collect();
+    wait(stores.outbox.finish(outcomes)).unwrap();
+    assert_eq!(names(stores, &moment(1)), [""; 0]);
+    for entry in all {
+        let session = entry.session.clone().unwrap();
+        let found = wait(stores.outbox.of_session(&session, 9)).unwrap();
+        let last_error = Some(told_in(&into));
+        assert_eq!(found, [OutboxEntry { state: OutboxState::Done, last_error, ..entry }]);
+    }
 }

@@ -13,6 +13,9 @@ pub(crate) type EffectKey = (EffectId, Sink);
 /// The name that the core gives a notification that calls a human.
 const ESCALATED: &str = "reaction.escalated";
 
+/// The reaction whose notifications are told together, one for all sessions of a project.
+const TOGETHER: &str = "turn-finished";
+
 /// How an effect stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -91,6 +94,27 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Sees that an effect was told in a notification of several.
+    fn told_together(&mut self, key: &EffectKey, into: &EffectId) {
+        if !self.bundles.contains(&(into.clone(), key.1.clone())) {
+            self.violate(format!("{} is told in {into}, which nobody heard", key.0));
+        }
+        let overtaken = self.overtaken(key);
+        if !overtaken.is_empty() {
+            self.violate(format!("{} overtook {}", key.0, overtaken.join(", ")));
+        }
+        let Some(planned) = self.planned.get_mut(key) else { return };
+        if planned.standing != Standing::Pending {
+            return;
+        }
+        planned.is_delivered = true;
+        if planned.is_stale {
+            self.violate(format!("{} was told although its incident is over", key.0));
+        }
+    }
+}
+
 impl Witness {
     /// Sees what the dispatcher takes from the queue.
     pub(crate) fn taken(&self, ready: &[OutboxEntry]) {
@@ -119,7 +143,12 @@ impl Witness {
             seen.violate(format!("{} overtook {}", key.0, overtaken.join(", ")));
         }
         let Some(planned) = seen.planned.get_mut(&key) else {
-            seen.violate(format!("{} was told and never planned", key.0));
+            // Several told as one: whom it speaks for is seen when they are written down as done.
+            let is_of_many = notification.session.is_none() && notification.reaction == TOGETHER;
+            if !is_of_many {
+                seen.violate(format!("{} was told and never planned", key.0));
+            }
+            seen.bundles.insert(key);
             return;
         };
         planned.is_delivered = true;
@@ -136,6 +165,9 @@ impl Witness {
     pub(crate) fn finished(&self, seq: u64, outcome: &OutboxOutcome) {
         let mut seen = self.seen();
         let Some(key) = seen.seqs.get(&seq).cloned() else { return };
+        if let OutboxOutcome::Merged { into } = outcome {
+            seen.told_together(&key, into);
+        }
         let Some(planned) = seen.planned.get(&key).cloned() else { return };
         // An entry that is no longer pending is left alone.
         if planned.standing != Standing::Pending {
@@ -143,6 +175,7 @@ impl Witness {
         }
         let (standing, word) = match outcome {
             OutboxOutcome::Done => (Standing::Done, "done"),
+            OutboxOutcome::Merged { .. } => (Standing::Done, "merged"),
             OutboxOutcome::Superseded => (Standing::Superseded, "superseded"),
             OutboxOutcome::Retry { .. } => (Standing::Pending, "retry"),
             OutboxOutcome::Dead { .. } => (Standing::Dead, "dead"),
