@@ -52,7 +52,7 @@ pub struct ReactionPolicy {
     pub priority: Priority,
     /// How long the condition must hold first.
     pub after: Duration,
-    /// Replaces the built-in text of its messages.
+    /// Replaces the built-in text of what it tells, to an agent or to a human.
     pub message: Option<String>,
 }
 

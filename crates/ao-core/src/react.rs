@@ -225,7 +225,13 @@ fn notify(plan: &mut Plan<'_>, key: IncidentKey, saying: Saying, causes: &BTreeS
     let pr = key.pr.map_or_else(|| "-".to_owned(), |pr| pr.to_string());
     let id = format!("{}/{}/{pr}/{episode}/{n}", record.id, key.reaction);
     let said = match saying {
-        Saying::Attempt => text::told(plan, key, causes),
+        Saying::Attempt => {
+            let line = plan.policy.reaction(key.reaction);
+            // The words of a message are for an agent, also where its human is told instead.
+            let own = line.message.filter(|_| line.action == ReactionAction::Notify);
+            let built_in = text::told(plan, key, causes);
+            text::Said { text: own.unwrap_or(built_in.text), title: built_in.title }
+        }
         Saying::Escalation => text::escalated(plan, key, attempts),
     };
     let notification = Notification {

@@ -248,11 +248,13 @@ pub fn announce(incident: &InfraIncident, policy: &Policy) -> Vec<Effect> {
         cause: incident.kind.as_str().to_owned(),
         priority: line.priority,
         title,
-        text: format!(
-            "Every worktree is kept, of {}. `ao restore --all` brings the sessions back, \
+        text: line.message.unwrap_or_else(|| {
+            format!(
+                "Every worktree is kept, of {}. `ao restore --all` brings the sessions back, \
              `ao explain ID` shows the evidence of one.",
-            react::listed(incident.sessions.iter().map(SessionId::as_str))
-        ),
+                react::listed(incident.sessions.iter().map(SessionId::as_str))
+            )
+        }),
         at: incident.opened_at.wall,
     };
     react::route(&notification, Condition::Always, policy)

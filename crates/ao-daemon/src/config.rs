@@ -256,12 +256,23 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
             say(&["notifiers", id], message, None);
         }
     }
+    for refused in policy::without_performer(&file.defaults.reactions) {
+        let (name, field, why) = refused;
+        let path = ["defaults", "reactions", name, field];
+        say(&path, format!("`{}`: {why}", path.join(".")), None);
+    }
+    for (id, project) in &file.projects {
+        for (name, field, why) in policy::without_performer(&project.reactions) {
+            let path = ["projects", id, "reactions", name, field];
+            say(&path, format!("`{}`: {why}", path.join(".")), None);
+        }
+    }
     for (priority, ids) in policy::routes(&file.routing) {
         for id in ids {
             if id != INBOX && !file.notifiers.contains_key(id) {
                 let mut known: Vec<&str> = file.notifiers.keys().map(String::as_str).collect();
                 known.push(INBOX);
-                let message = format!("there is no `[notifiers.{id}]`");
+                let message = format!("`routing.{priority}`: there is no `[notifiers.{id}]`");
                 let hint = parse::hint_for(id, &known);
                 say(&["routing", priority.as_str()], message, Some(hint));
             }

@@ -1,6 +1,6 @@
 //! What the composition root decides once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,11 +40,52 @@ impl EngineSettings {
         self.policies.get(project).unwrap_or(&self.policy)
     }
 
+    /// The rules for what concerns sessions of these projects together: a project's own when it is
+    /// the only one.
+    pub(crate) fn policy_of_all<'p>(
+        &self,
+        projects: impl IntoIterator<Item = &'p ProjectId>,
+    ) -> &Policy {
+        let projects: BTreeSet<&ProjectId> = projects.into_iter().collect();
+        match (projects.first(), projects.len()) {
+            (Some(only), 1) => self.policy_of(only),
+            (_, _) => &self.policy,
+        }
+    }
+
     /// Where the worktree of a session goes.
     pub fn worktree_of(&self, project: &ProjectId, session: &SessionId) -> PathBuf {
         match self.worktree_dirs.get(project) {
             Some(dir) => dir.join(session.as_str()),
             None => self.worktree_root.join(project.as_str()).join(session.as_str()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_of_one_project_goes_by_its_rules_and_one_of_several_by_those_of_all() {
+        let (app, lib) = (ProjectId::parse("app").unwrap(), ProjectId::parse("lib").unwrap());
+        let own = Policy { detecting_attempts_max: 9, ..Policy::default() };
+        let settings = EngineSettings {
+            node: NodeId::parse("node").unwrap(),
+            worktree_root: PathBuf::new(),
+            worktree_dirs: BTreeMap::new(),
+            bin_dir: PathBuf::new(),
+            agent_env: BTreeMap::new(),
+            reaper_interval: Duration::ZERO,
+            activity_interval: Duration::ZERO,
+            kill_grace: Duration::ZERO,
+            exec_proof_for_max: Duration::ZERO,
+            policy: Policy::default(),
+            policies: BTreeMap::from([(app.clone(), own.clone())]),
+        };
+        assert_eq!(*settings.policy_of_all([&app, &app]), own);
+        assert_eq!(*settings.policy_of_all([&lib]), settings.policy);
+        assert_eq!(*settings.policy_of_all([&app, &lib]), settings.policy);
+        assert_eq!(*settings.policy_of_all([]), settings.policy);
     }
 }

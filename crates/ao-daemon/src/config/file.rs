@@ -160,7 +160,7 @@ pub struct ReactionTable {
     /// Whether it reacts at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Attempts after the first, before a human is called.
+    /// Attempts that are made; instead of the next one a human is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
     /// How long after the first attempt a human is called.
@@ -169,6 +169,10 @@ pub struct ReactionTable {
     /// Replaces the built-in text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether a pull request that is ready is merged, for `approved-and-green`. Nothing can merge in
+    /// this version, so only `false` is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_merge: Option<bool>,
 }
 
 /// `[agents.NAME]`: a program in a terminal.

@@ -110,13 +110,18 @@ impl<'a> Source<'a> {
             problems.truncate(PROBLEMS_MAX);
             return Err(ConfigError { problems });
         }
-        toml::from_str(self.text).map_err(|error| ConfigError {
-            problems: vec![Problem {
-                origin: origin_of(&self.path),
-                line: error.span().map(|span| line_of(self.text, span.start)),
-                message: error.message().to_owned(),
-                hint: None,
-            }],
+        toml::from_str(self.text).map_err(|error| {
+            let at = error.span().map(|span| span.start);
+            let key = at.and_then(|at| key_at(&self.root, at));
+            let wrong = in_words(error.message());
+            ConfigError {
+                problems: vec![Problem {
+                    origin: origin_of(&self.path),
+                    line: at.map(|at| line_of(self.text, at)),
+                    message: key.map_or_else(|| wrong.clone(), |key| format!("`{key}`: {wrong}")),
+                    hint: None,
+                }],
+            }
         })
     }
 
@@ -175,6 +180,36 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// The full name of the innermost key whose value stands at an offset.
+fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let name = key.get_ref();
+        let inner = match value.get_ref() {
+            DeValue::Table(table) => key_at(table, offset),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_) => None,
+        };
+        match inner {
+            Some(rest) => Some(format!("{name}.{rest}")),
+            None => value.span().contains(&offset).then(|| name.to_string()),
+        }
+    })
+}
+
+/// What a value should be, in words of the file instead of the program's.
+fn in_words(message: &str) -> String {
+    let words = [
+        ("expected u32", "expected a whole number, 0 or more"),
+        ("expected a boolean", "expected `true` or `false`"),
+        ("expected struct ReactionTable", "expected a table of its fields"),
+    ];
+    words.iter().fold(message.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 /// Follows a reference within a schema.

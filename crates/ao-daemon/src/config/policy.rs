@@ -70,6 +70,40 @@ pub(super) fn routes(table: &RoutingTable) -> impl Iterator<Item = (Priority, &[
     .filter_map(|(priority, ids)| ids.map(|ids| (priority, ids)))
 }
 
+/// What a table of reactions asks for and nothing would do: the reaction, the field, and why.
+pub(super) fn without_performer(
+    table: &ReactionsTable,
+) -> Vec<(&'static str, &'static str, String)> {
+    let mut refused = Vec::new();
+    for kind in ReactionKind::ALL {
+        let Some(own) = table.0.get(kind.as_str()) else { continue };
+        let name = kind.as_str();
+        if own.auto_merge.is_some() && *kind != ReactionKind::ApprovedAndGreen {
+            let home = ReactionKind::ApprovedAndGreen;
+            refused.push((
+                name,
+                "auto_merge",
+                format!("`{name}` merges nothing; only `{home}` does"),
+            ));
+        } else if own.auto_merge == Some(true) {
+            let why = "this version has no forge to merge with; leave it out, or set it to `false`";
+            refused.push((name, "auto_merge", why.to_owned()));
+        }
+        if *kind == ReactionKind::Infrastructure {
+            let given = [
+                ("retries", own.retries.is_some()),
+                ("escalate_after", own.escalate_after.is_some()),
+            ];
+            for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+                let why =
+                    format!("`{name}` is told once per outage; it takes `enabled` and `message`");
+                refused.push((name, field, why));
+            }
+        }
+    }
+    refused
+}
+
 /// The reactions of a project over those of the defaults.
 pub(super) fn merged(defaults: &ReactionsTable, own: &ReactionsTable) -> ReactionsTable {
     let mut all = defaults.0.clone();
@@ -80,6 +114,7 @@ pub(super) fn merged(defaults: &ReactionsTable, own: &ReactionsTable) -> Reactio
             retries: table.retries.or(under.retries),
             escalate_after: table.escalate_after.or(under.escalate_after),
             message: table.message.clone().or_else(|| under.message.clone()),
+            auto_merge: table.auto_merge.or(under.auto_merge),
         };
     }
     ReactionsTable(all)

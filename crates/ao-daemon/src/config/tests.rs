@@ -66,11 +66,13 @@ fn broken_toml_and_wrong_types_are_named_with_their_line() {
     );
     refused(
         "[capacity]\nmax = 'many'\n",
-        "`config.toml` line 2: invalid type: string \"many\", expected u32",
+        "`config.toml` line 2: `capacity.max`: invalid type: string \"many\", \
+         expected a whole number, 0 or more",
     );
     refused(
         "\n[defaults.reactions.agent-idle]\nescalate_after = '2 weeks'\n",
-        "`config.toml` line 3: `2 weeks` is not a length of time \
+        "`config.toml` line 3: `defaults.reactions.agent-idle.escalate_after`: \
+         `2 weeks` is not a length of time \
          (write `500ms`, `2s`, `15m` or `1h30m`)",
     );
 }
@@ -97,7 +99,7 @@ fn what_the_types_cannot_refuse_is_refused_all_the_same() {
     );
     refused(
         "[notifiers.bell]\nkind = 'command'\nargv = ['true']\n\n[routing]\nurgent = ['bel']\n",
-        "`config.toml` line 6: there is no `[notifiers.bel]`; did you mean `bell`?",
+        "`config.toml` line 6: `routing.urgent`: there is no `[notifiers.bel]`; did you mean `bell`?",
     );
     refused(
         "[notifiers.inbox]\nkind = 'command'\nargv = ['true']\n",
@@ -255,4 +257,109 @@ fn a_file_that_cannot_be_read_is_not_taken_for_a_missing_one() {
     let error = Config::load(&[dir.path().to_owned()], &BTreeMap::new())
         .expect_err("a directory is no file");
     assert!(error.to_string().contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn a_bad_override_of_a_project_is_an_error_that_names_its_whole_key() {
+    refused(
+        "[projects.app.reactions.ci-failed]\nretries = -1\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed.retries`: \
+         invalid value: integer `-1`, expected a whole number, 0 or more",
+    );
+    refused(
+        "[projects.app.reactions.ci-failed]\nretries = 2.5\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed.retries`: \
+         invalid type: floating point `2.5`, expected a whole number, 0 or more",
+    );
+    refused(
+        "[projects.app]\nreactions.agent-idle.enabled = 'yes'\n",
+        "`config.toml` line 2: `projects.app.reactions.agent-idle.enabled`: \
+         invalid type: string \"yes\", expected `true` or `false`",
+    );
+    refused(
+        "[projects.app.reactions.ci-failed]\nescalate_after = '-5m'\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed.escalate_after`: \
+         `-5m` is not a length of time (write `500ms`, `2s`, `15m` or `1h30m`)",
+    );
+    refused(
+        "[projects.app.reactions.ci-failed]\nescalate_after = 30\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed.escalate_after`: \
+         invalid type: integer `30`, expected a string",
+    );
+    refused(
+        "[projects.app.reactions]\nci-failed = 5\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed`: \
+         invalid type: integer `5`, expected a table of its fields",
+    );
+    refused(
+        "[projects.app.reactions.on-fire]\nretries = 5\n",
+        "`config.toml` line 1: unknown key `on-fire` in `[projects.app.reactions]`; \
+         known are `agent-exited`, `agent-idle`, `agent-needs-input`, `agent-stuck`, \
+         `all-complete`, `approved-and-green`, `bugbot-comments`, `changes-requested`, \
+         `ci-failed`, `infrastructure`, `merge-conflicts`, `pr-closed`, `session-done`, \
+         `turn-finished`",
+    );
+    refused(
+        "[projects.app.reactions.ci-failed]\nurgency = 'high'\n",
+        "`config.toml` line 2: unknown key `urgency` in `[projects.app.reactions.ci-failed]`; \
+         known are `auto_merge`, `enabled`, `escalate_after`, `message`, `retries`",
+    );
+}
+
+#[test]
+fn what_nothing_would_perform_is_refused_and_not_ignored() {
+    refused(
+        "[projects.app.reactions.approved-and-green]\nauto_merge = true\n",
+        "`config.toml` line 2: `projects.app.reactions.approved-and-green.auto_merge`: \
+         this version has no forge to merge with; leave it out, or set it to `false`",
+    );
+    refused(
+        "[defaults.reactions.approved-and-green]\nauto_merge = true\n",
+        "`config.toml` line 2: `defaults.reactions.approved-and-green.auto_merge`: \
+         this version has no forge to merge with; leave it out, or set it to `false`",
+    );
+    refused(
+        "[projects.app.reactions.ci-failed]\nauto_merge = false\n",
+        "`config.toml` line 2: `projects.app.reactions.ci-failed.auto_merge`: \
+         `ci-failed` merges nothing; only `approved-and-green` does",
+    );
+    refused(
+        "[projects.app.reactions.infrastructure]\nretries = 1\n",
+        "`config.toml` line 2: `projects.app.reactions.infrastructure.retries`: \
+         `infrastructure` is told once per outage; it takes `enabled` and `message`",
+    );
+    let off = "[projects.app.reactions.approved-and-green]\nauto_merge = false\n";
+    let policy = parse(off, &[]).unwrap().policy(&project("app"));
+    assert_eq!(policy.reactions, Policy::default().reactions);
+}
+
+#[test]
+fn every_field_of_every_reaction_is_overridden_alone() {
+    for kind in ReactionKind::ALL {
+        let given = [
+            ("enabled", "true"),
+            ("retries", "7"),
+            ("escalate_after", "'3m'"),
+            ("message", "'own words'"),
+        ];
+        for (field, value) in given {
+            let is_once = *kind == ReactionKind::Infrastructure;
+            if is_once && ["retries", "escalate_after"].contains(&field) {
+                continue;
+            }
+            let text = format!("[projects.app.reactions.{kind}]\n{field} = {value}\n");
+            let config = parse(&text, &[]).unwrap();
+            let mut expect = ReactionPolicy::default_of(*kind);
+            match field {
+                "enabled" => expect.is_enabled = true,
+                "retries" => expect.retries = Some(7),
+                "escalate_after" => expect.escalate_after = Some(Duration::from_mins(3)),
+                _ => expect.message = Some("own words".to_owned()),
+            }
+            assert_eq!(config.policy(&project("app")).reaction(*kind), expect, "{text}");
+            let other = config.policy(&project("other"));
+            assert_eq!(other.reactions, Policy::default().reactions, "{text}");
+            assert_eq!(config.default_policy().reactions, Policy::default().reactions, "{text}");
+        }
+    }
 }

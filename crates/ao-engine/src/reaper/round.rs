@@ -76,7 +76,9 @@ impl Reaper {
         let now = self.ports.clock.now();
         let triaged = triage(seen, &known, &self.settings.policy, &now);
         for incident in &triaged.incidents {
-            let effects = announce(incident, &self.settings.policy);
+            let concerned = incident.sessions.iter().filter_map(|id| by_id.get(id));
+            let projects = concerned.map(|session| &session.record.project);
+            let effects = announce(incident, self.settings.policy_of_all(projects));
             self.ports.incidents.open_incident(incident, &effects).await?;
             self.wake.dispatcher.notify_one();
         }
