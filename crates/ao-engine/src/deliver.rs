@@ -105,6 +105,20 @@ impl Messenger {
         Ok(())
     }
 
+    /// Shows that the next message waits behind one that is being typed: who types that one may wait
+    /// for a dialog to go, and looks at no other meanwhile.
+    pub(crate) async fn show_behind(&self, unfinished: &[Message]) -> Result<(), StoreError> {
+        for typing in unfinished.iter().filter(|it| it.state == MessageState::Typing) {
+            let of_session = unfinished.iter().filter(|it| it.session == typing.session);
+            let queued = of_session.filter(|it| it.state == MessageState::Queued);
+            let next = queued.min_by_key(|it| it.lane == Lane::Automatic);
+            if let Some(next) = next.filter(|next| next.reason.is_none()) {
+                self.hold(next, MessageReason::Behind).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits; `true` when the engine stops.
     pub(super) async fn rest(&self, duration: Duration) -> bool {
         tokio::select! {

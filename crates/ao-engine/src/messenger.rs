@@ -183,7 +183,12 @@ impl Messenger {
                 () = self.wake.messenger.notified() => {}
             }
             match self.ports.messages.unfinished().await {
-                Ok(unfinished) => self.start_all(&unfinished),
+                Ok(unfinished) => {
+                    self.start_all(&unfinished);
+                    if let Err(error) = self.show_behind(&unfinished).await {
+                        tracing::error!(%error, "What a message waits for waits for the store.");
+                    }
+                }
                 Err(error) => tracing::error!(%error, "Messages wait for the store."),
             }
         }

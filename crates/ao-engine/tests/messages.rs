@@ -211,6 +211,9 @@ fn a_dialog_that_opens_under_the_paste_gets_no_enter_and_the_text_gets_it_afterw
     world.pass_time(Duration::from_mins(5));
     assert_eq!(world.messages(&id), ["typing blocked: go on"]);
     assert_eq!(world.machine.typed_at_dialogs(&id), [""; 0]);
+    send(&world, &id, "and then");
+    world.pass_time(Duration::from_secs(1));
+    assert_eq!(world.messages(&id), ["typing blocked: go on", "queued behind: and then"]);
     world.machine.set_dialog(&id, None);
     // The dialog is known by now, and has to be seen gone.
     world.pass_time(Duration::from_secs(2));
