@@ -58,10 +58,6 @@ fn code(text: impl Display) -> String {
     format!("`{text}`")
 }
 
-fn codes(all: &BTreeSet<impl Display>) -> String {
-    all.iter().map(code).collect::<Vec<_>>().join(", ")
-}
-
 fn table<T: AsRef<str>>(titles: &[T], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let titles: Vec<_> = titles.iter().map(|title| title.as_ref().to_owned()).collect();
@@ -236,13 +232,23 @@ fn states_table() -> String {
     table(&["state", "reason", "means", "decided by"], rows)
 }
 
+/// Reasons that nothing decides, and why.
+const UNDECIDED: &[(SessionReason, &str)] = &[
+    (
+        SessionReason::ResearchComplete,
+        "a session ends by what looks at its process and terminal show, and those say nothing about \
+         its worktree: one that ended with findings and no change is `done/completed`",
+    ),
+    (
+        SessionReason::ErrorInProcess,
+        "an exit status or a signal does not tell an agent's own failure from any other end: it is \
+         `agent_process_exited`, and the exit is shown with it",
+    ),
+];
+
 fn unused_reasons() -> String {
-    let used: BTreeSet<_> = verdicts().into_keys().map(|(_, reason)| reason).collect();
-    let all: BTreeSet<_> = SessionReason::ALL.iter().copied().collect();
-    match all.difference(&used).copied().collect::<BTreeSet<_>>() {
-        unused if unused.is_empty() => "Every reason occurs.".to_owned(),
-        unused => format!("Known, and decided by nothing yet: {}.", codes(&unused)),
-    }
+    let why = UNDECIDED.iter().map(|(reason, why)| format!("\n- `{reason}`: {why}."));
+    ["Known, and decided by nothing:\n".to_owned()].into_iter().chain(why).collect()
 }
 
 fn status_table() -> String {
@@ -471,4 +477,19 @@ fn every_reason_that_is_decided_and_every_status_stands_on_the_page() {
         let shown = page.matches(&format!("`{status}`")).count();
         assert!(shown >= 2, "nothing leads to `{status}`");
     }
+}
+
+#[test]
+fn every_reason_is_decided_by_something_or_says_why_it_is_not() {
+    let decided: BTreeSet<_> = verdicts().into_keys().map(|(_, reason)| reason).collect();
+    let all: BTreeSet<_> = SessionReason::ALL.iter().copied().collect();
+    let undecided: BTreeSet<_> = UNDECIDED.iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(all.difference(&decided).copied().collect::<BTreeSet<_>>(), undecided);
+}
+
+#[test]
+fn every_state_of_a_session_is_decided_by_something() {
+    let decided: BTreeSet<_> = verdicts().into_keys().map(|(state, _)| state).collect();
+    let all: BTreeSet<_> = SessionState::ALL.iter().copied().collect();
+    assert_eq!(all, decided);
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod model_check;
 mod properties;
 mod questions;
+mod reaction_rows;
 mod reactions;
 mod replay;
 mod rule_table;

@@ -511,7 +511,12 @@ fn check_deadlines(step: &Step, fact: &Fact) -> Result<(), TestCaseError> {
     let due = match &fact.kind {
         FactKind::Due(due) => due,
         FactKind::IdleDue(_) => &DeadlineKind::AgentIdle,
-        _ => return Ok(()),
+        FactKind::Look(_)
+        | FactKind::Signal(_)
+        | FactKind::PullRequests(_)
+        | FactKind::Outcome(_)
+        | FactKind::SendFailed(_)
+        | FactKind::SignalsLost(_) => return Ok(()),
     };
     let Step::Change(change) = step else {
         prop_assert!(false, "a due deadline stays: {due:?}");

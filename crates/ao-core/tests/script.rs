@@ -71,6 +71,15 @@ impl Script {
         answers
     }
 
+    /// Attempts of a session's open incident, and whether a human was called; the first one where
+    /// several pull requests have one.
+    pub(crate) fn incident(&self, id: &str, reaction: ReactionKind) -> Option<(u32, bool)> {
+        let session = &self.sessions[&SessionId::parse(id).unwrap()];
+        let mut open = session.ledger.open.iter();
+        let (_, incident) = open.find(|(key, _)| key.reaction == reaction)?;
+        Some((incident.attempts, incident.is_escalated))
+    }
+
     fn elapsed(&self) -> Duration {
         self.now.wall.since(at(Duration::ZERO).wall)
     }
@@ -118,6 +127,7 @@ impl Script {
                 ("enabled", value) => line.is_enabled = value == "true",
                 ("retries", value) => line.retries = Some(value.parse().unwrap()),
                 ("escalate_after", value) => line.escalate_after = Some(duration(value)),
+                ("message", value) => line.message = Some(value.to_owned()),
                 (key, _) => panic!("no such key: {key}"),
             }
         }
@@ -310,10 +320,8 @@ impl Script {
             assert!(answers.len() < 1_000, "a deadline is due for ever: {answers:#?}");
             let Deadline { session, kind, .. } = self.deadlines[due].clone();
             answers.push(format!("{session}: {} is due", deadline_words(&kind)));
-            let kind = match kind {
-                DeadlineKind::AgentIdle => FactKind::IdleDue(self.work),
-                kind => FactKind::Due(kind),
-            };
+            let is_idle = kind == DeadlineKind::AgentIdle;
+            let kind = if is_idle { FactKind::IdleDue(self.work) } else { FactKind::Due(kind) };
             let fact = Fact { at: self.now, kind };
             answers.extend(self.reduce(&session, &fact));
         }
