@@ -183,6 +183,8 @@ const SINK: [Marks; N_SINKS] = [1 << 7, 1 << 8];
 /// A sink that takes nothing, and what it had in hand before.
 const BROKEN_SINK: [Marks; N_SINKS] = [1 << 9, 1 << 10];
 const RESTORES: Marks = 1 << 11;
+/// A look that finds everything well.
+const WELL: Marks = 1 << 12;
 const KIND: Marks = PASSES | DUE | TELLS | TURNS | TYPES | STARTS | SINK[0] | SINK[1];
 
 fn marks_by(action: &Action) -> Marks {
@@ -191,10 +193,11 @@ fn marks_by(action: &Action) -> Marks {
         Action::Due(_) => DUE,
         Action::Look(look) if look.age == 0 && look.generation == 1 && !look.is_first_after_gap => {
             let is_asked = look.values.runtime != RuntimeProbe::NotLooked;
-            let is_clear = [seen("living alive alive"), seen("living missing dead")]
-                .contains(&look.values)
-                && !look.is_held_back;
-            (if is_asked { LOOKS } else { 0 }) | (if is_clear { TELLS } else { 0 })
+            let is_well = look.values == seen("living alive alive");
+            let is_over = look.values == seen("living missing dead") && !look.is_held_back;
+            (if is_asked { LOOKS } else { 0 })
+                | (if is_well { WELL | TELLS } else { 0 })
+                | (if is_over { TELLS } else { 0 })
         }
         Action::Signal(told) => {
             let is_turn = told.activity == ActivityState::Active && told.is_submit;
@@ -236,8 +239,8 @@ fn check_the_end(name: &str, walked: &Walked) {
         ("a_sink_gives_up", BROKEN_SINK[1], BROKEN_SINK[1], EMPTY_SINK[1]),
         // An incident that nothing ends calls a human.
         ("what_lasts_is_escalated", DUE, PASSES | DUE, CALLED | ENDED),
-        // A doubt can be left, and so can what it led to.
-        ("a_doubt_can_be_left", TELLS, PASSES | TELLS | TURNS, CERTAIN),
+        // A doubt can be left, and so can what it led to, without the death of anything.
+        ("a_doubt_can_be_left", WELL, PASSES | WELL | TURNS, CERTAIN),
         // Whatever happened, the agent can be brought to work again.
         ("it_can_work_again", RESTORES, PASSES | TELLS | TURNS | STARTS | RESTORES, WORKS),
     ];
@@ -563,10 +566,6 @@ fn delivery() -> Scope {
         actions.extend([
             Action::End(EndIntent::Kill),
             Action::Restart,
-            Action::Doubted,
-            Action::Refused,
-            Action::Look(look(seen("living alive alive"))),
-            Action::Look(look(seen("unreachable unknown unknown"))),
             Action::Signal(told(ActivityState::Idle, None)),
         ]);
     }
@@ -576,7 +575,7 @@ fn delivery() -> Scope {
         has_phone: is_wide(),
         is_told_at_once: false,
         patience: 2,
-        grain: Grain { is_rest_timed: is_wide(), ..COARSE },
+        grain: COARSE,
     };
     Scope { name: "delivery", setting, actions, depth: None, ends: Vec::new() }
 }

@@ -139,6 +139,12 @@ impl World {
         let mut read = self.read.borrow_mut();
         read.lifecycle.clone_from(&state.lifecycle);
         read.ledger.clone_from(&state.ledger);
+        // As if each incident had been open before: the number of the next one has to be another.
+        for &reaction in &self.setting.reactions {
+            for pr in [None, Some(PrNumber(1))] {
+                read.ledger.episodes.entry(IncidentKey { reaction, pr }).or_insert(1);
+            }
+        }
         reduce(&read, fact, &self.policy, &now())
     }
 

@@ -106,7 +106,8 @@ pub(super) fn an_episode_is_new(before: &State, step: Option<&Step>) {
     for (key, incident) in &change.ledger.open {
         let is_same =
             before.ledger.open.get(key).is_some_and(|known| known.episode == incident.episode);
-        let n_before = before.ledger.episodes.get(key).copied().unwrap_or(0);
+        // Each is read as if it had been open before (`World::reduce`).
+        let n_before = before.ledger.episodes.get(key).copied().unwrap_or(1);
         assert!(is_same || incident.episode > n_before, "an_episode_is_new: {key:?}");
         assert!(
             change.ledger.episodes.get(key) >= Some(&incident.episode),
