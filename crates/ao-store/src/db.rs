@@ -84,6 +84,9 @@ pub struct Options {
     pub busy_for: Duration,
     /// Largest size of the database, in pages of 4 KiB; writes beyond it are refused.
     pub n_pages_max: Option<u32>,
+    /// Pages of the log, of 4 KiB, after which a write puts it into the main file. A larger log makes
+    /// more writes cheap and the start after a crash slow.
+    pub n_log_pages: u32,
     /// Tells when a row was committed. The ports carry the moments that rules need; this one is
     /// for the people who read events.
     pub wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -96,6 +99,8 @@ impl Default for Options {
             // A backup or a person with `sqlite3` holds the lock for less.
             busy_for: Duration::from_secs(5),
             n_pages_max: None,
+            // What SQLite does by itself.
+            n_log_pages: 1_000,
             wall: Arc::new(wall_now),
         }
     }
@@ -300,6 +305,7 @@ fn prepare(conn: &Connection, options: &Options) -> Result<(), rusqlite::Error> 
     conn.pragma_update(None, "trusted_schema", false)?;
     // The log may grow under a long reader; afterwards it shrinks to this again.
     conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", options.n_log_pages, |_| Ok(()))?;
     if let Some(n_pages) = options.n_pages_max {
         conn.pragma_update_and_check(None, "max_page_count", n_pages, |_| Ok(()))?;
     }

@@ -237,7 +237,12 @@ impl World {
     pub(crate) fn boot(&mut self) -> Result<(), Trouble> {
         let disk = self.dir.path();
         let clock = self.clock.clone();
-        let options = Options { wall: Arc::new(move || clock.now().wall), ..Options::default() };
+        let options = Options {
+            wall: Arc::new(move || clock.now().wall),
+            // Each daemon reads the log of the one before; and the log is emptied at many points.
+            n_log_pages: 100,
+            ..Options::default()
+        };
         let store =
             SqliteStore::open_inline(DataLock::acquire(disk)?, &disk.join(DATABASE), options)?;
         self.trouble.reset();
