@@ -20,12 +20,17 @@ pub struct Replay {
     /// The position of the entry that made the state at which this begins; null before the first
     /// entry. The entry itself is not decided again: what it was decided on is not kept.
     pub after: Option<u64>,
-    /// The entries after it, oldest first.
+    /// What the policy that was sent changes of the reactions of the session's project; null when
+    /// none was sent.
+    pub policy_changes: Option<Vec<String>>,
+    /// The entries after it, oldest first: as many as the store keeps, which is at most 1,024.
     pub entries: Vec<ReplayEntry>,
     /// How many of them there are.
     pub n_entries: u64,
     /// How many are decided otherwise.
     pub n_differences: u64,
+    /// What of the session as it is would be otherwise at the end.
+    pub end_differences: Vec<String>,
 }
 
 /// One entry of the journal.
@@ -47,4 +52,6 @@ pub struct ReplayEntry {
     pub decided_now: String,
     /// Whether that is anything else.
     pub different: bool,
+    /// What is decided otherwise; empty where nothing is.
+    pub why: Vec<String>,
 }

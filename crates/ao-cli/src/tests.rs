@@ -561,12 +561,13 @@ async fn a_list_of_ended_sessions_says_how_to_have_them_back() {
 }
 
 #[tokio::test]
-async fn a_replay_shows_each_entry_and_counts_what_differs() {
+async fn a_replay_shows_what_differs_and_counts_it() {
     let entry = |seq: u64, rule_now: &str, decided_now: &str, different: bool| {
         json!({
             "seq": seq, "at": "2026-03-02T12:00:00.000Z", "fact": "pull requests were fetched",
             "rule_then": "pull_requests", "decided_then": "working/fixing_ci",
             "rule_now": rule_now, "decided_now": decided_now, "different": different,
+            "why": if different { vec!["the session differs"] } else { Vec::new() },
         })
     };
     let entries = [
@@ -580,7 +581,8 @@ async fn a_replay_shows_each_entry_and_counts_what_differs() {
         entry(12, "unchanged", "changes nothing", true),
     ];
     let replay = json!({
-        "session": "app-1", "after": 7, "entries": entries, "n_entries": 3, "n_differences": 2,
+        "session": "app-1", "after": 7, "policy_changes": ["`ci-failed`: `retries` is 3, and was 2"],
+        "entries": entries, "n_entries": 3, "n_differences": 2, "end_differences": [],
     });
     let dir = tempfile::tempdir().unwrap();
     let policy = dir.path().join("policy.toml");
@@ -595,11 +597,28 @@ async fn a_replay_shows_each_entry_and_counts_what_differs() {
     let body = r#"{"policy":"[defaults.reactions.ci-failed]\nretries = 3\n"}"#;
     assert!(asked.last().unwrap().ends_with(body), "{asked:?}");
     insta::assert_snapshot!(ended.out, @r"
-    SEQ  TIME                      FACT                        RULE THEN      DECIDED THEN       DECIDED NOW
-      8  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  =
-      9  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  working/fixing_ci; tells the agent (ci-failed #1): fix it
-     12  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci  unchanged: changes nothing
-    3 entries after 7, 2 differences
+    The policy file changes:
+      `ci-failed`: `retries` is 3, and was 2
+
+    Step 9, 2026-03-02T12:00:00.000Z: pull requests were fetched
+      then: working/fixing_ci (rule `pull_requests`)
+      now:  working/fixing_ci; tells the agent (ci-failed #1): fix it (rule `pull_requests`)
+      - the session differs
+
+    Step 12, 2026-03-02T12:00:00.000Z: pull requests were fetched
+      then: working/fixing_ci (rule `pull_requests`)
+      now:  changes nothing (rule `unchanged`)
+      - the session differs
+
+    2 differences: 3 steps of app-1 after step 7, the oldest state that is kept, decided again by today's rules and the policy file
+    ");
+    let (ended, _) = ao_with(answer, &["replay", "app-1", "--all"]).await;
+    let table: Vec<&str> = ended.out.lines().take(4).collect();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    STEP  TIME                      FACT                        RULE           DECIDED
+       8  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci
+       9  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci
+      12  2026-03-02T12:00:00.000Z  pull requests were fetched  pull_requests  working/fixing_ci
     ");
     let (ended, asked) = ao_with(answer, &["replay", "app-1", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&ended.out).unwrap(), replay);

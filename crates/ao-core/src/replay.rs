@@ -3,18 +3,43 @@
 //! It begins at a kept state and takes in every fact that was written down after it, each at the
 //! moment at which it was decided then. Facts that changed nothing were not written down, so what
 //! other rules would have made of those stays unknown; and a deadline that another policy arms
-//! earlier rings only if the journal says so.
+//! earlier rings only if the journal says so. Where the last entry leads is held against the session
+//! as it is: what the journal does not say of a decision shows there.
+
+use std::collections::BTreeSet;
 
 use crate::deadline::{DeadlineChange, DeadlineKind};
 use crate::fact::FactKind;
+use crate::ids::Revision;
 use crate::journal::JournalRecord;
 use crate::ledger::IncidentKey;
 use crate::outbox::Sink;
-use crate::policy::Policy;
-use crate::reduce::{describe_fact, reduce};
+use crate::policy::{Policy, ReactionPolicy};
+use crate::record::Lifecycle;
+use crate::reduce::{describe_fact, describe_pr, reduce};
 use crate::session::Session;
 use crate::step::{Because, Change, MessageOrder, Rule, Step};
 use crate::time::Timestamp;
+
+/// Longest text of a message or notification that is repeated, in characters: enough to tell two
+/// apart.
+const TEXT_CHARS_MAX: usize = 300;
+
+/// A journal, decided again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Its entries, oldest first.
+    pub entries: Vec<ReplayedEntry>,
+    /// What of the session as it is would be otherwise at the end, as sentence fragments.
+    pub end_differences: Vec<String>,
+}
+
+impl Replayed {
+    /// How many entries are decided otherwise.
+    pub fn n_differences(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is_different()).count()
+    }
+}
 
 /// One entry of the journal, decided again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,47 +59,163 @@ pub struct ReplayedEntry {
     pub rule_now: Rule,
     /// What is decided now, in words.
     pub decided_now: String,
+    /// What is decided otherwise, as sentence fragments; nothing where all is the same.
+    pub why: Vec<String>,
+}
+
+impl ReplayedEntry {
     /// Whether anything is decided otherwise.
-    pub is_different: bool,
+    pub const fn is_different(&self) -> bool {
+        !self.why.is_empty()
+    }
 }
 
 /// Takes the entries after a kept state in again, oldest first.
 ///
 /// `configured` is the policy that they are held against, `changed` another one to try. Without it
 /// an entry is different when the rule or the values that the journal names are no longer those of
-/// today's rules; with it also when the changed policy decides or plans anything else.
+/// today's rules; with it also when the changed policy decides or plans anything else. `last` is the
+/// session as the last entry left it, and is held against where the last entry leads now.
 ///
 /// *Assumptions*: `base` is the state that the first entry was decided on. Entries of other sessions
-/// are passed over.
+/// are passed over, and so are those that `base` was decided after.
 pub fn replay(
     base: &Session,
     journal: &[JournalRecord],
+    last: Option<&Session>,
     configured: &Policy,
     changed: Option<&Policy>,
-) -> Vec<ReplayedEntry> {
+) -> Replayed {
     let mut reference = base.clone();
     let mut tried = base.clone();
-    let own = journal.iter().filter(|record| record.session == base.record.id);
-    own.map(|record| {
-        let then = decide(&mut reference, record, configured);
-        let now = match changed {
-            Some(policy) => decide(&mut tried, record, policy),
-            None => then.clone(),
-        };
-        let because = &record.entry.because;
-        let is_known = then.because == *because;
-        ReplayedEntry {
-            seq: record.seq,
-            at: record.entry.at.wall,
-            fact: fact_words(&record.entry.fact.kind),
-            rule_then: because.rule,
-            decided_then: if is_known { then.words() } else { because.values.clone() },
-            rule_now: now.because.rule,
-            decided_now: now.words(),
-            is_different: !is_known || then != now,
+    let since = base.lifecycle.revision;
+    let own =
+        journal.iter().filter(|record| record.session == base.record.id && record.revision > since);
+    let entries = own
+        .map(|record| {
+            let then = decide(&mut reference, record, configured);
+            let now = match changed {
+                Some(policy) => decide(&mut tried, record, policy),
+                None => then.clone(),
+            };
+            entry(record, &then, &now)
+        })
+        .collect();
+    let end = if changed.is_some() { &tried } else { &reference };
+    let mut end_differences = last.map_or_else(Vec::new, |last| shown_differences(last, end));
+    let is_unseen = end_differences.is_empty() && last.is_some_and(|last| !is_same(last, end));
+    // What another policy has to remember otherwise follows from the steps that differ.
+    if is_unseen && changed.is_none() {
+        end_differences.push(
+            "what is remembered of it would be otherwise, though nothing of it shows".to_owned(),
+        );
+    }
+    Replayed { entries, end_differences }
+}
+
+fn entry(record: &JournalRecord, then: &Decision, now: &Decision) -> ReplayedEntry {
+    let because = &record.entry.because;
+    let is_known = then.because == *because;
+    let mut why = Vec::new();
+    if now.because.rule != because.rule {
+        why.push(format!("the rule is `{}`, and was `{}`", now.because.rule, because.rule));
+    } else if now.because.values != because.values {
+        why.push(format!("the rule sees {}, and saw {}", now.because.values, because.values));
+    }
+    if then.verdict != now.verdict {
+        why.push(format!("the session is {}, and was {}", now.verdict, then.verdict));
+    }
+    let missing = |one: &[String], other: &[String]| -> Vec<String> {
+        one.iter().filter(|plan| !other.contains(plan)).cloned().collect()
+    };
+    why.extend(
+        missing(&then.plans, &now.plans).iter().map(|plan| format!("no more: {}", cut(plan))),
+    );
+    why.extend(missing(&now.plans, &then.plans).iter().map(|plan| format!("new: {}", cut(plan))));
+    if why.is_empty() && then.plans != now.plans {
+        why.push("the same, in another order or number".to_owned());
+    }
+    ReplayedEntry {
+        seq: record.seq,
+        at: record.entry.at.wall,
+        fact: fact_words(&record.entry.fact.kind),
+        rule_then: because.rule,
+        decided_then: if is_known { then.words() } else { because.values.clone() },
+        rule_now: now.because.rule,
+        decided_now: now.words(),
+        why,
+    }
+}
+
+/// What of a session as it is would be otherwise, as far as it shows.
+fn shown_differences(is: &Session, would_be: &Session) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut held = |what: &str, is: String, would_be: String| {
+        if is != would_be {
+            all.push(format!("{what} is {is}, and would be {would_be}"));
         }
-    })
-    .collect()
+    };
+    let (old, new) = (&is.lifecycle, &would_be.lifecycle);
+    let verdict = |it: &Lifecycle| format!("{}/{}", it.session.state, it.session.reason);
+    held("the session", verdict(old), verdict(new));
+    let runtime = |it: &Lifecycle| format!("{}/{}", it.runtime.state, it.runtime.reason);
+    held("its runtime", runtime(old), runtime(new));
+    let activity = |it: &Lifecycle| {
+        it.activity.map_or_else(|| "not known".to_owned(), |activity| activity.state.to_string())
+    };
+    held("its activity", activity(old), activity(new));
+    held("what is shown of its pull requests", describe_pr(old.pr), describe_pr(new.pr));
+    let open = |it: &Session| {
+        let names: Vec<String> = it
+            .ledger
+            .open
+            .iter()
+            .map(|(key, open)| {
+                let called = if open.is_escalated { ", escalated" } else { "" };
+                format!("{} (attempts {}{called})", incident(*key), open.attempts)
+            })
+            .collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
+    };
+    held("what is reacted to", open(is), open(would_be));
+    all
+}
+
+/// Whether two sessions are one as far as the rules are concerned; writes besides the journal raise
+/// the revision.
+fn is_same(one: &Session, other: &Session) -> bool {
+    let plain = |it: &Lifecycle| Lifecycle { revision: Revision(0), ..it.clone() };
+    plain(&one.lifecycle) == plain(&other.lifecycle) && one.ledger == other.ledger
+}
+
+/// What two policies say otherwise about reactions, as sentence fragments.
+pub fn policy_differences(configured: &Policy, changed: &Policy) -> Vec<String> {
+    let kinds: BTreeSet<_> =
+        configured.reactions.keys().chain(changed.reactions.keys()).copied().collect();
+    let mut all = Vec::new();
+    for kind in kinds {
+        let (old, new) = (configured.reaction(kind), changed.reaction(kind));
+        let mut held = |key: &str, text: fn(&ReactionPolicy) -> String| {
+            let (old, new) = (text(&old), text(&new));
+            if old != new {
+                all.push(format!("`{kind}`: `{key}` is {new}, and was {old}"));
+            }
+        };
+        held("enabled", |line| line.is_enabled.to_string());
+        held("retries", |line| {
+            line.retries.map_or_else(|| "not counted".to_owned(), |n| n.to_string())
+        });
+        held("escalate_after", |line| {
+            line.escalate_after.map_or_else(|| "not given".to_owned(), |after| format!("{after:?}"))
+        });
+        held("message", |line| {
+            line.message.as_ref().map_or_else(
+                || "the built-in one".to_owned(),
+                |text| format!("\"{}\"", cut(text.trim())),
+            )
+        });
+    }
+    all
 }
 
 /// What one fact led to.
@@ -87,9 +228,16 @@ struct Decision {
 
 impl Decision {
     fn words(&self) -> String {
-        let mut words = vec![self.verdict.clone()];
-        words.extend(self.plans.iter().cloned());
-        words.join("; ")
+        let plans = self.plans.iter().map(|plan| cut(plan));
+        std::iter::once(self.verdict.clone()).chain(plans).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
     }
 }
 

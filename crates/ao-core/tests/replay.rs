@@ -10,8 +10,9 @@ use ao_core::journal::{JournalEntry, JournalRecord};
 use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::policy::Policy;
 use ao_core::pr::{Checks, Draftness, Known, Mergeability, Pr, PrLife, PrObservation, Review};
+use ao_core::record::SessionState;
 use ao_core::reduce::reduce;
-use ao_core::replay::{ReplayedEntry, replay};
+use ao_core::replay::{Replayed, ReplayedEntry, policy_differences, replay};
 use ao_core::session::Session;
 use ao_core::step::{Rule, Step};
 use proptest::prelude::*;
@@ -68,9 +69,17 @@ impl Written {
     }
 
     fn with(&self, change: impl FnOnce(&mut Policy)) -> Vec<ReplayedEntry> {
+        self.whole(change).entries
+    }
+
+    fn whole(&self, change: impl FnOnce(&mut Policy)) -> Replayed {
         let mut changed = self.policy.clone();
         change(&mut changed);
-        replay(&self.base, &self.journal, &self.policy, Some(&changed))
+        replay(&self.base, &self.journal, Some(&self.session), &self.policy, Some(&changed))
+    }
+
+    fn again(&self) -> Replayed {
+        replay(&self.base, &self.journal, Some(&self.session), &self.policy, None)
     }
 }
 
@@ -84,7 +93,7 @@ fn three_bad_pushes() -> Written {
 }
 
 fn different(entries: &[ReplayedEntry]) -> Vec<u64> {
-    entries.iter().filter(|it| it.is_different).map(|it| it.seq).collect()
+    entries.iter().filter(|it| it.is_different()).map(|it| it.seq).collect()
 }
 
 #[test]
@@ -97,6 +106,9 @@ fn a_larger_budget_tells_the_agent_where_a_human_was_called() {
     assert_eq!(different(&entries), [3]);
     assert!(entries[2].decided_then.contains("reaction.escalated"), "{:?}", entries[2]);
     assert!(entries[2].decided_now.contains("tells the agent (ci-failed #1)"), "{:?}", entries[2]);
+    let why = &entries[2].why;
+    assert!(why.iter().any(|it| it.starts_with("no more: tells inbox")), "{why:?}");
+    assert!(why.iter().any(|it| it.starts_with("new: tells the agent (ci-failed #1)")), "{why:?}");
 }
 
 #[test]
@@ -136,7 +148,7 @@ fn a_longer_patience_lets_a_deadline_ring_that_calls_nobody() {
 fn what_other_rules_decided_is_different_without_another_policy() {
     let mut written = three_bad_pushes();
     written.journal[1].entry.because.rule = Rule::Settled;
-    let entries = replay(&written.base, &written.journal, &written.policy, None);
+    let entries = written.again().entries;
     assert_eq!(different(&entries), [2]);
     assert_eq!(entries[1].rule_then, Rule::Settled);
     assert_eq!(entries[1].rule_now, Rule::PullRequests);
@@ -147,8 +159,82 @@ fn what_other_rules_decided_is_different_without_another_policy() {
 fn what_is_told_of_a_session_is_its_own() {
     let mut written = three_bad_pushes();
     written.journal[0].session = "app-2".parse().unwrap();
-    let entries = replay(&written.base, &written.journal, &written.policy, None);
+    let entries = written.again().entries;
     assert_eq!(entries.iter().map(|it| it.seq).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn where_the_last_entry_leads_is_held_against_the_session_as_it_is() {
+    let mut written = three_bad_pushes();
+    assert_eq!(written.again().end_differences, [""; 0]);
+    // Nobody asked what the entries say: another rule left another session.
+    written.session.lifecycle.session.state = SessionState::Idle;
+    let told = written.again();
+    assert_eq!(told.n_differences(), 0);
+    assert_eq!(
+        told.end_differences,
+        ["the session is idle/spawn_requested, and would be not_started/spawn_requested"]
+    );
+    let mut forgetful = three_bad_pushes();
+    forgetful.session.ledger.episodes.clear();
+    assert_eq!(forgetful.again().end_differences.len(), 1, "what does not show is told, too");
+    let mut silent = three_bad_pushes();
+    let told = silent.whole(|policy| {
+        policy.reactions.get_mut(&ReactionKind::CiFailed).unwrap().is_enabled = false;
+    });
+    assert_eq!(
+        told.end_differences,
+        ["what is reacted to is ci-failed #1 (attempts 2, escalated), and would be nothing"]
+    );
+    silent.session.lifecycle.revision = silent.session.lifecycle.revision.next();
+    assert_eq!(silent.again().end_differences, [""; 0], "a write besides the journal is none");
+}
+
+#[test]
+fn entries_from_before_the_kept_state_are_not_taken_in_again() {
+    let mut written = three_bad_pushes();
+    let whole = written.again();
+    let mut later = Written::new(policy());
+    later.red(10, "a");
+    written.base = later.session;
+    let told = written.again();
+    assert_eq!(told.entries, whole.entries[1..]);
+    assert_eq!(told.end_differences, [""; 0]);
+}
+
+#[test]
+fn what_a_policy_changes_is_named_by_its_keys() {
+    let (one, mut other) = (policy(), policy());
+    assert_eq!(policy_differences(&one, &one), [""; 0]);
+    let line = other.reactions.get_mut(&ReactionKind::CiFailed).unwrap();
+    line.retries = Some(5);
+    line.message = Some("Look.".to_owned());
+    other.reactions.get_mut(&ReactionKind::MergeConflicts).unwrap().escalate_after = None;
+    assert_eq!(
+        policy_differences(&one, &other),
+        [
+            "`ci-failed`: `retries` is 5, and was 2",
+            "`ci-failed`: `message` is \"Look.\", and was the built-in one",
+            "`merge-conflicts`: `escalate_after` is not given, and was 900s",
+        ]
+    );
+}
+
+#[test]
+fn a_long_text_is_cut_and_still_told_apart_by_its_end() {
+    let mut written = Written::new(policy());
+    written.red(10, "a");
+    let long = |end: &str| format!("{}{end}", "x".repeat(5_000));
+    let line = written.policy.reactions.get_mut(&ReactionKind::CiFailed).unwrap();
+    line.message = Some(long("one"));
+    let mut again = Written::new(written.policy.clone());
+    again.red(10, "a");
+    let entries = again.with(|policy| {
+        let line = policy.reactions.get_mut(&ReactionKind::CiFailed).unwrap();
+        line.message = Some(long("two"));
+    });
+    assert_eq!(different(&entries), [1]);
+    assert!(entries[0].decided_now.len() < 1_000, "{entries:?}");
 }
 
 proptest! {
@@ -172,11 +258,14 @@ proptest! {
             }
         }
         let kept = &life.journal[n_kept_from..];
-        let entries = replay(&base, kept, &life.policy, Some(&life.policy));
-        prop_assert_eq!(entries.len(), kept.len());
-        for (entry, record) in entries.iter().zip(kept) {
-            prop_assert!(!entry.is_different, "{:?}", entry);
-            prop_assert_eq!(entry.rule_now, record.entry.because.rule);
+        for changed in [None, Some(&life.policy)] {
+            let told = replay(&base, kept, Some(&life.session), &life.policy, changed);
+            prop_assert_eq!(told.entries.len(), kept.len());
+            for (entry, record) in told.entries.iter().zip(kept) {
+                prop_assert!(!entry.is_different(), "{:?}", entry);
+                prop_assert_eq!(entry.rule_now, record.entry.because.rule);
+            }
+            prop_assert_eq!(told.end_differences, [""; 0]);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ao_core::ids::SessionId;
 use ao_core::ports::{RemovalMode, SessionStore as _, StoreError};
 use ao_core::record::ActivityState;
+use ao_core::replay::replay;
 use ao_core::time::Timestamp;
 use ao_engine::{RestoreRequest, SendRequest};
 use ao_testkit::machine::{Fault, Op};
@@ -131,6 +132,19 @@ fn shake(world: &World, dice: &mut Dice) {
     }
 }
 
+/// What was written down, decided again, is what was decided, and leads to the session as it is.
+fn check_replay(world: &World, id: &SessionId, seed: u64) {
+    let (store, tasks) = (&world.store, &world.tasks);
+    let journal = tasks.block_on(store.journal(id, usize::MAX)).unwrap();
+    let (_, base) = tasks.block_on(store.journal_base(id)).unwrap().unwrap();
+    let policy = &world.settings.policy;
+    let told = replay(&base, &journal, Some(&world.session(id)), policy, None);
+    let different: Vec<_> = told.entries.iter().filter(|it| it.is_different()).collect();
+    assert!(different.is_empty(), "seed {seed} {id}: {different:#?}");
+    assert_eq!(told.end_differences, [""; 0], "seed {seed} {id}");
+    assert!(told.entries.len() < journal.len(), "the first entry made the kept state");
+}
+
 #[test]
 fn a_world_that_heals_comes_to_rest() {
     for seed in 0..WORLDS {
@@ -160,6 +174,9 @@ fn a_world_that_heals_comes_to_rest() {
             assert_eq!(once.len(), pastes.len(), "seed {seed}: typed twice: {pastes:?}");
             let messages = world.messages(id);
             assert!(!messages.iter().any(|it| it.starts_with("typing")), "{seed}: {messages:?}");
+        }
+        for id in &ids {
+            check_replay(&world, id, seed);
         }
         for id in &ids {
             assert_eq!(world.kill(id).because, None, "seed {seed}: {}", world.shown(id));

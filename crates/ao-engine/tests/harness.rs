@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) notifier: Arc<FakeNotifier>,
     ids: Arc<SeqIds>,
     screens: Arc<FakeScreens>,
-    settings: EngineSettings,
+    pub(crate) settings: EngineSettings,
     engine: Mutex<Option<Arc<Engine>>>,
 }
 

@@ -21,6 +21,7 @@ mod names;
 mod outside;
 pub mod plan;
 mod quiet;
+mod replays;
 mod run;
 mod shrink;
 mod witness;

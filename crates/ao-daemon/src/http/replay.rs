@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ao_api::replay::{Replay, ReplayRequest};
 use ao_core::ids::SessionId;
 use ao_core::policy::Policy;
+use ao_core::replay::{Replayed, policy_differences};
 use axum::Json;
 use axum::extract::State;
 
@@ -16,6 +17,9 @@ use crate::app::App;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::wire;
+
+/// Entries that are decided again: more than the store keeps of one session.
+const JOURNAL_MAX: usize = 2_048;
 
 /// What a policy that was sent is called where it is wrong.
 const POLICY_NAME: &str = "policy";
@@ -48,12 +52,18 @@ async fn replay(
 ) -> Result<Json<Replay>, Fault> {
     let session = sessions::read(app, id).await?;
     // The journal before its base: what is let go of in between leaves no gap then.
-    let mut journal = app.ports.sessions.journal(id, usize::MAX).await?;
-    let Some((after, base)) = app.ports.sessions.journal_base(id).await? else {
-        return Ok(Json(wire::replay(id, None, Vec::new())));
-    };
-    journal.retain(|record| record.seq > after);
+    let mut journal = app.ports.sessions.journal(id, JOURNAL_MAX).await?;
+    let base = app.ports.sessions.journal_base(id).await?;
     let policy = app.config.policy(&session.record.project);
-    let entries = ao_core::replay::replay(&base, &journal, &policy, changed);
-    Ok(Json(wire::replay(id, Some(after), entries)))
+    let changes = changed.map(|changed| policy_differences(&policy, changed));
+    let Some((after, base)) = base else {
+        let nothing = Replayed { entries: Vec::new(), end_differences: Vec::new() };
+        return Ok(Json(wire::replay(id, None, changes, nothing)));
+    };
+    // What was written since the session was read would not be in what it is held against.
+    let revision = session.lifecycle.revision;
+    journal.retain(|record| record.seq > after && record.revision <= revision);
+    let last = (base.lifecycle.revision <= revision).then_some(&session);
+    let replayed = ao_core::replay::replay(&base, &journal, last, &policy, changed);
+    Ok(Json(wire::replay(id, Some(after), changes, replayed)))
 }

@@ -263,6 +263,7 @@ impl World {
         self.tend()?;
         self.pass_time(END)?;
         self.check_orphans();
+        self.check_replays();
         let live = self.witness.ids(false);
         if !live.is_empty() {
             self.witness.violate(format!("killed and alive: {live:?}"));

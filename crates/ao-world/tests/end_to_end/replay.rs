@@ -29,8 +29,26 @@ fn a_life_is_decided_again_as_it_was_and_another_policy_shows_where_it_differs()
     assert!(then.contains("tells inbox (agent-needs-input)"), "{then}");
     assert_eq!(now, "needs_input/awaiting_user_input");
 
+    let why = different[0]["why"][0].as_str().unwrap();
+    assert!(why.starts_with("no more: tells inbox (agent-needs-input)"), "{why}");
+
     let shown = world.ok(&["replay", &id, "--policy", policy]);
-    assert!(shown.lines().last().unwrap().ends_with(", 1 difference"), "{shown}");
-    fs::write(world.path("policy.toml"), "[defaults.reactions.no-such]\n").unwrap();
-    assert_eq!(world.refused(&["replay", &id, "--policy", policy]).exit, 2);
+    assert!(shown.contains("`agent-needs-input`: `enabled` is false, and was true"), "{shown}");
+    assert!(shown.lines().last().unwrap().starts_with("1 difference: "), "{shown}");
+    let unchanged = world.ok(&["replay", &id]);
+    assert!(unchanged.starts_with("no difference: "), "{unchanged}");
+    assert!(world.ok(&["replay", &id, "--all"]).contains("activity waiting_input from hook"));
+
+    for (text, key) in [
+        ("[defaults.reactions.no-such]\n", "`no-such`"),
+        ("[defaults.reactions.ci-failed]\nretries = 'x'\n", "`retries`"),
+        ("[defaults.reactions.ci-failed]\nescalate_after = 'soon'\n", "`escalate_after`"),
+    ] {
+        fs::write(world.path("policy.toml"), text).unwrap();
+        let refused = world.refused(&["replay", &id, "--policy", policy]);
+        assert_eq!(refused.exit, 2, "{refused:?}");
+        assert!(format!("{refused:?}").contains(key), "{refused:?}");
+    }
+    assert_eq!(world.refused(&["replay", "hello-99"]).exit, 3);
+    assert_eq!(world.refused(&["explain", "hello-99"]).exit, 3);
 }
