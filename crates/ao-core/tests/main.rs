@@ -5,6 +5,7 @@
 mod bounds;
 mod conversations;
 mod ends;
+mod explain;
 mod fixtures;
 mod forge;
 mod launches;

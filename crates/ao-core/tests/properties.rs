@@ -206,7 +206,8 @@ pub(crate) struct Life {
     pub(crate) policy: Policy,
     /// Every change so far, as it is written down.
     pub(crate) journal: Vec<JournalRecord>,
-    now: Moment,
+    /// When the last event was taken in.
+    pub(crate) now: Moment,
     n_launches: u64,
     planned: BTreeSet<String>,
     escalated: BTreeSet<(IncidentKey, u64)>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ao_core::deadline::{Deadline, DeadlineChange, DeadlineClock, DeadlineKind};
-use ao_core::explain::explain;
+use ao_core::explain::{Beside, explain};
 use ao_core::fact::{BootProbe, Fact, FactKind, LookFact, Outcome, SignalFact, WorkFound};
 use ao_core::ids::{BranchName, CauseKey, FactId, LaunchId, PrNumber, SessionId, Sha};
 use ao_core::journal::{JournalEntry, JournalRecord};
@@ -395,11 +395,19 @@ impl Script {
         let id = SessionId::parse(rest).unwrap();
         let journal =
             self.journal.iter().filter(|record| record.session == id).cloned().collect::<Vec<_>>();
-        let told = explain(&self.sessions[&id], &journal, &self.policy, &self.now);
+        let deadlines =
+            self.deadlines.iter().filter(|one| one.session == id).cloned().collect::<Vec<_>>();
+        let beside = Beside {
+            journal: &journal,
+            deadlines: &deadlines,
+            incidents: &self.incidents,
+            ..Beside::default()
+        };
+        let told = explain(&self.sessions[&id], &beside, &self.policy, &self.now);
         let mut lines = vec![format!("{}: {}", told.status, told.sentence)];
-        if let Some(because) = told.because {
-            lines.push(format!("rule {}: {}", because.rule, because.values));
-        }
+        let rule = told.decided.rule.map_or("-", |rule| rule.as_str());
+        lines.push(format!("rule {rule}: {}", told.decided.meaning));
+        lines.extend(told.decided.values.map(|values| format!("saw: {values}")));
         for fact in told.facts {
             let age = fact.at.map_or_else(
                 || "at an unknown time".to_owned(),
@@ -409,6 +417,12 @@ impl Script {
         }
         for reaction in told.reactions {
             lines.push(format!("reaction {}: {}", reaction.reaction, reaction.sentence));
+        }
+        lines.extend(told.deadlines.into_iter().map(|it| format!("deadline {}", it.sentence)));
+        lines.extend(told.incident.into_iter().map(|it| format!("outage: {}", it.sentence)));
+        if let Some(restore) = told.restore {
+            lines.extend(restore.sentences.into_iter().map(|line| format!("restore: {line}")));
+            lines.extend(restore.losses.into_iter().map(|line| format!("restore loses: {line}")));
         }
         lines.extend(told.would_change.into_iter().map(|line| format!("would change: {line}")));
         lines

@@ -7,6 +7,7 @@ mod agents;
 mod config;
 mod doctor;
 mod events;
+mod explain;
 mod extract;
 mod inbox;
 mod layers;
@@ -65,7 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(at::SESSION_TRANSCRIPT, get(terminal::transcript))
         .route(at::SESSION_DIFF, get(terminal::diff))
         .route(at::SESSION_ATTACH, get(terminal::attach))
-        .route(at::SESSION_EXPLAIN, get(sessions::explain))
+        .route(at::SESSION_EXPLAIN, get(explain::explain))
         .route(at::SESSION_REPLAY, get(replay::of_today).post(replay::with_policy))
         .route(at::SESSION_SIGNAL, post(signal::signal))
         .route(at::INBOX, get(inbox::list))

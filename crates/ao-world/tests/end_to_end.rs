@@ -8,6 +8,7 @@ mod damage;
 mod death;
 mod escalation;
 mod events;
+mod explain;
 mod flow;
 mod kill;
 mod messages;

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ao_api::explain::Explain;
 use ao_api::kill::{KillRequest, KillResponse};
 use ao_api::session::{
     RenameRequest, ResolveQuery, Resolved, Session as WireSession, SessionsQuery,
@@ -19,12 +18,6 @@ use crate::app::App;
 use crate::fault::Fault;
 use crate::resolve;
 use crate::wire;
-
-/// Journal entries that an explanation looks back on: many times more than the rules remember.
-const JOURNAL_MAX: usize = 200;
-
-/// Messages that an explanation looks through; only unfinished ones are shown.
-const MESSAGES_MAX: usize = 100;
 
 /// Longest name of a session: it has to fit into a table.
 const NAME_CHARS_MAX: usize = 60;
@@ -87,19 +80,6 @@ pub(crate) async fn kill(
     let work = async move { Ok(manager.kill(&id, mode, caller).await?) };
     let report = app.finish("kill", work).await?;
     Ok(Json(wire::kill(&report)))
-}
-
-pub(crate) async fn explain(
-    State(app): State<Arc<App>>,
-    Id(id): Id<SessionId>,
-) -> Result<Json<Explain>, Fault> {
-    let session = read(&app, &id).await?;
-    let journal = app.ports.sessions.journal(&id, JOURNAL_MAX).await?;
-    let deadlines = app.ports.deadlines.deadlines_of(&id).await?;
-    let messages = app.ports.messages.messages_of(&id, MESSAGES_MAX).await?;
-    let policy = app.config.policy(&session.record.project);
-    let explained = ao_core::explain::explain(&session, &journal, &policy, &app.ports.clock.now());
-    Ok(Json(wire::explain(&session, explained, &deadlines, &messages)))
 }
 
 /// Reads a session.

@@ -1,18 +1,20 @@
 //! Every shape as it goes over the wire: each key is there, `null` when there is nothing to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ao_core::agent::{AgentTraits, Signals};
+use ao_core::deadline::{Deadline, DeadlineClock, DeadlineKind};
 use ao_core::event::EventType;
+use ao_core::explain::Beside;
 use ao_core::fact::{BootProbe, LookValues, ProcessProbe, RuntimeProbe, ServerProbe};
 use ao_core::ids::{
     AgentName, AgentSessionId, BranchName, EffectId, IssueRef, LaunchId, MessageId, NodeId, Pid,
     ProjectId, RefName, Revision, SessionId, Sha,
 };
 use ao_core::inbox::{InboxState, Notification, Priority};
-use ao_core::ledger::Ledger;
+use ao_core::ledger::{Incident, IncidentKey, Ledger, ReactionKind};
 use ao_core::message::{Lane, MessageReason};
 use ao_core::ports::DiffStat;
 use ao_core::reading::Usage;
@@ -491,15 +493,48 @@ fn what_a_kill_left() {
 
 #[test]
 fn an_explanation() {
-    let (session, now) = (known(), now());
+    let (mut session, now) = (known(), now());
+    let incident = IncidentKey { reaction: ReactionKind::AgentNeedsInput, pr: None };
+    session.ledger.open.insert(
+        incident,
+        Incident {
+            episode: 1,
+            opened_at: now,
+            attempts: 1,
+            first_attempt_at: Some(now),
+            is_escalated: false,
+            causes: BTreeSet::new(),
+        },
+    );
+    let deadline = Deadline {
+        session: id(),
+        kind: DeadlineKind::Escalate(incident),
+        armed_at: now,
+        after: Duration::from_mins(1),
+        clock: DeadlineClock::Awake,
+    };
+    let (messages, deadlines) = ([queued()], [deadline]);
+    let beside = Beside { messages: &messages, deadlines: &deadlines, ..Beside::default() };
     let policy = ao_core::policy::Policy::default();
-    let explained = ao_core::explain::explain(&session, &[], &policy, &now);
-    let on_wire = explain(&session, explained, &[], &[queued()]);
+    let explained = ao_core::explain::explain(&session, &beside, &policy, &now);
+    let on_wire = explain(&session, explained, None);
     let mut all = BTreeMap::new();
-    keys(&serde_json::to_value(&on_wire).unwrap(), "", &mut all);
+    let value = serde_json::to_value(&on_wire).unwrap();
+    keys(&value, "", &mut all);
+    for list in ["facts", "reactions", "messages", "deadlines"] {
+        keys(&value[list][0], &format!("{list}."), &mut all);
+    }
+    let mut ended = known();
+    ended.lifecycle.session.state = SessionState::Terminated;
+    let told = ao_core::explain::explain(&ended, &Beside::default(), &policy, &now);
+    keys(&serde_json::to_value(explain(&ended, told, None)).unwrap(), "", &mut all);
     let all: Vec<&str> = all.keys().map(String::as_str).collect();
-    assert_snapshot!(all.join(" "), @"because facts messages reactions rule session status would_change");
-    assert_eq!(on_wire.messages.len(), 1);
+    assert_snapshot!(all.join(" "), @"because deadlines deadlines.at deadlines.clock deadlines.kind deadlines.pr deadlines.reaction deadlines.summary decided_at evidence facts facts.at facts.kind facts.source facts.value incident messages messages.confirmed messages.created_at messages.id messages.lane messages.reaction messages.reason messages.session messages.state messages.stripped messages.summary messages.text messages.updated_at paused_until reactions reactions.attempts reactions.attempts_left reactions.causes reactions.escalated reactions.escalates_at reactions.first_attempt_at reactions.opened_at reactions.pr reactions.reaction reactions.summary restore restore.losses restore.possible restore.summary restore.with_all rule rule_says screen session status would_change");
+    assert_eq!((on_wire.messages.len(), on_wire.reactions.len()), (1, 1));
+    assert_eq!(
+        on_wire.reactions[0].escalates_at,
+        on_wire.deadlines.first().map(|it| it.at.clone())
+    );
 }
 
 #[test]
