@@ -6,6 +6,7 @@
 //! One rule holds everywhere: nothing is kept in memory that the next start would miss. What is in
 //! memory (wake-ups, who is running which saga) is an optimisation, and losing it costs one pass.
 
+mod codes;
 mod deliver;
 mod dispatcher;
 mod engine;

@@ -20,6 +20,7 @@ use ao_core::session::{Phase, SessionRecord, WorkspaceFate};
 use ao_core::step::Step;
 use ao_core::time::Moment;
 
+use crate::codes;
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::outlook::wait_until;
 use crate::ports::EnginePorts;
@@ -144,10 +145,9 @@ impl RestoreError {
             Self::NoAgent { .. } => "AGENT_UNKNOWN",
             Self::Agent(error) => error.code(),
             Self::Workspace(error) => error.code(),
-            Self::Runtime(RuntimeError::Missing { .. }) => "TMUX_MISSING",
-            Self::Runtime(_) => "RUNTIME_FAILED",
-            Self::Launches(_) => "HOME_UNWRITABLE",
-            Self::Store(_) => "STORE_FAILED",
+            Self::Runtime(error) => codes::of_runtime(error),
+            Self::Launches(_) => codes::HOME_UNWRITABLE,
+            Self::Store(_) => codes::STORE_FAILED,
         }
     }
 

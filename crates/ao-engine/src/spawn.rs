@@ -20,6 +20,7 @@ use ao_core::session::{
 };
 use ao_core::time::Moment;
 
+use crate::codes;
 use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 
@@ -94,10 +95,9 @@ impl SpawnError {
             Self::NoAgent { .. } => "NO_AGENT",
             Self::Agent(error) => error.code(),
             Self::Workspace(error) => error.code(),
-            Self::Runtime(RuntimeError::Missing { .. }) => "TMUX_MISSING",
-            Self::Runtime(_) => "RUNTIME_FAILED",
-            Self::Launches(_) => "HOME_UNWRITABLE",
-            Self::Store(_) => "STORE_FAILED",
+            Self::Runtime(error) => codes::of_runtime(error),
+            Self::Launches(_) => codes::HOME_UNWRITABLE,
+            Self::Store(_) => codes::STORE_FAILED,
         }
     }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
 use ao_core::ids::{IdempotencyKey, LaunchId, Nonce};
 use ao_core::message::{Lane, Message, MessageChange, MessageState};
-use ao_core::ports::{
-    Agent, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded, RuntimeError,
-};
+use ao_core::ports::{Agent, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded};
 use ao_core::record::Launch;
 use ao_core::reduce::reduce;
 use ao_core::saga::{Saga, SagaChange, SagaKind, SagaStep};
@@ -16,6 +14,7 @@ use ao_core::step::Step;
 use ao_core::time::Moment;
 
 use super::{Next, SagaRunner, StepError};
+use crate::codes;
 use crate::spawn::NONCE_VARIABLE;
 use crate::text::sanitize;
 
@@ -101,7 +100,7 @@ impl SagaRunner {
             .launches
             .write(&file, &invocation.files)
             .await
-            .map_err(|error| StepError::trouble("HOME_UNWRITABLE", error.to_string()))?;
+            .map_err(|error| StepError::trouble(codes::HOME_UNWRITABLE, error.to_string()))?;
         record.phase = Phase::Runtime;
         self.advance(loaded, saga, SagaStep::Runtime, record).await
     }
@@ -168,17 +167,10 @@ impl SagaRunner {
         let request = self
             .runtime_request(&record)
             .ok_or_else(|| StepError::trouble("BUG", "a launch without an id"))?;
-        let handle = self.ports.runtime.create(&request).await.map_err(|error| {
-            let code = match &error {
-                RuntimeError::Missing { .. } => "TMUX_MISSING",
-                RuntimeError::Taken { .. }
-                | RuntimeError::Stranger { .. }
-                | RuntimeError::Gone { .. }
-                | RuntimeError::Unavailable { .. }
-                | RuntimeError::Refused { .. } => "RUNTIME_FAILED",
-            };
-            StepError::trouble(code, error.to_string())
-        })?;
+        let handle =
+            self.ports.runtime.create(&request).await.map_err(|error| {
+                StepError::trouble(codes::of_runtime(&error), error.to_string())
+            })?;
         record.handle = Some(handle);
         self.advance(loaded, saga, SagaStep::ExecProof, record).await
     }
