@@ -92,6 +92,7 @@ scenarios![
     checks_that_oscillate,
     esc_fires_no_hook,
     many_deaths_without_a_cause,
+    no_checks_at_all,
     one_of_two_merges,
     one_outage_over_forty,
     pending_is_not_passing,

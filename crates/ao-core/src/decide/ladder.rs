@@ -295,6 +295,12 @@ mod tests {
             observe(&mut prs, &seen);
             assert_eq!(prs[&PrNumber(1)], seen, "{what}");
         }
+        // Of a pull request of which nothing else is known, a push is news, too.
+        let pushed =
+            |head: &str, seconds| Pr { head: known_at(Sha::new(head), seconds), ..pr(1, "") };
+        let mut prs = BTreeMap::from([(PrNumber(1), pushed("a1", 1))]);
+        observe(&mut prs, &pushed("a2", 5));
+        assert_eq!(prs[&PrNumber(1)], pushed("a2", 5));
     }
 
     #[test]
