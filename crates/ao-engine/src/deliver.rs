@@ -7,10 +7,12 @@
 
 mod put_in;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ao_core::decide::typing::paste_hold;
-use ao_core::ids::SessionId;
+use ao_core::ids::{MessageId, SessionId};
 use ao_core::message::{Lane, Message, MessageChange, MessageReason, MessageState};
 use ao_core::ports::{Agent, Commit, Expected, StoreError};
 use ao_core::record::{ActivityState, Lifecycle, SessionState};
@@ -23,7 +25,8 @@ use crate::receipts::is_unconfirmed;
 /// Pause between two looks at a terminal that shows something against typing.
 const HELD_PAUSE: Duration = Duration::from_millis(500);
 
-/// Looks in a row for which a held message is waited with; after that the passes look again.
+/// Looks in a row for which a held message is waited with; after that each pass looks once, until
+/// the message is held by something else.
 const HELD_LOOKS_MAX: u32 = 20;
 
 /// How long an agent may rest, typed text gone from its composer, before nothing is expected to be
@@ -42,6 +45,37 @@ enum Turn {
     Drop(MessageState, MessageReason),
 }
 
+/// How often in a row a look held the next message of each session, and by what: it outlasts the
+/// delivery, or each pass would begin a row of its own.
+#[derive(Clone, Default)]
+pub(crate) struct Held {
+    looks: Arc<Mutex<Looks>>,
+}
+
+type Looks = BTreeMap<SessionId, (MessageId, MessageReason, u32)>;
+
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more look that held this message for this reason.
+    fn again(&self, message: &Message, reason: MessageReason) -> u32 {
+        let mut looks = self.lock();
+        let n_before = match looks.get(&message.session) {
+            Some((id, because, n)) if *id == message.id && *because == reason => *n,
+            Some(_) | None => 0,
+        };
+        let n_looks = n_before.saturating_add(1);
+        looks.insert(message.session.clone(), (message.id.clone(), reason, n_looks));
+        n_looks
+    }
+
+    fn end(&self, session: &SessionId) {
+        self.lock().remove(session);
+    }
+}
+
 impl Messenger {
     /// Delivers the queued messages of a session until one has to wait; says how many it moved.
     pub(crate) async fn deliver_all(&self, session: &SessionId) -> Result<usize, StoreError> {
@@ -49,9 +83,11 @@ impl Messenger {
         // left by one that lost the store half-way.
         let mut n_moved = self.settle_in_doubt(|id| id == session).await?;
         self.finish_interrupted(session).await?;
-        let mut n_looks = 0_u32;
         while !self.is_stopping() {
-            let Some(loaded) = self.ports.sessions.get(session).await? else { break };
+            let Some(loaded) = self.ports.sessions.get(session).await? else {
+                self.held.end(session);
+                break;
+            };
             let mut messages = self.ports.messages.unfinished().await?;
             messages.retain(|message| message.session == *session);
             if let Some(typed) = messages.iter().find(|message| is_unconfirmed(message)) {
@@ -74,13 +110,15 @@ impl Messenger {
             };
             let is_moved = match turn {
                 Turn::Hold(reason) => {
+                    self.held.end(session);
                     self.hold(message, reason).await?;
                     break;
                 }
                 Turn::HoldByLook(reason) => {
                     self.hold(message, reason).await?;
-                    n_looks = n_looks.saturating_add(1);
-                    if n_looks >= HELD_LOOKS_MAX || self.rest(HELD_PAUSE).await {
+                    if self.held.again(message, reason) >= HELD_LOOKS_MAX
+                        || self.rest(HELD_PAUSE).await
+                    {
                         break;
                     }
                     continue;
@@ -92,7 +130,7 @@ impl Messenger {
                 // Somebody wrote the session or the message meanwhile: read both again.
                 continue;
             }
-            n_looks = 0;
+            self.held.end(session);
             n_moved = n_moved.saturating_add(1);
         }
         Ok(n_moved)

@@ -10,6 +10,7 @@ use ao_core::message::{
 };
 use ao_core::ports::{Commit, ErrorKind, Expected, StoreError};
 
+use crate::deliver::Held;
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::ports::EnginePorts;
 use crate::receipts::is_unconfirmed;
@@ -96,6 +97,7 @@ pub struct Messenger {
     pub(crate) wake: Wake,
     busy: BusySet,
     interrupted: Arc<Mutex<BTreeSet<SessionId>>>,
+    pub(crate) held: Held,
 }
 
 /// Sessions being typed at, each with whether something was queued since.
@@ -119,7 +121,8 @@ impl Drop for Busy {
 
 impl Messenger {
     pub(crate) fn new(ports: EnginePorts, lifecycle: LifecycleManager, wake: Wake) -> Self {
-        Self { ports, lifecycle, wake, busy: Arc::default(), interrupted: Arc::default() }
+        let (busy, interrupted) = (Arc::default(), Arc::default());
+        Self { ports, lifecycle, wake, busy, interrupted, held: Held::default() }
     }
 
     /// Queues a message. It is durable when this returns; a repeated key returns the first one.

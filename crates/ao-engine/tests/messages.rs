@@ -189,6 +189,23 @@ fn a_message_of_which_nothing_is_heard_ends_in_doubt_once_the_agent_rests() {
 }
 
 #[test]
+fn a_terminal_that_holds_a_message_for_long_is_looked_at_once_a_pass() {
+    let world = World::new(4);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.set_in_mode(&id, true);
+    send(&world, &id, "later");
+    world.pass_time(Duration::from_secs(5));
+    let early = world.machine.n_calls(Op::Look);
+    assert!(early >= 8, "{early} looks in the first five seconds");
+    world.pass_time(Duration::from_secs(15));
+    let before = world.machine.n_calls(Op::Look);
+    world.pass_time(Duration::from_mins(1));
+    let n_looks = world.machine.n_calls(Op::Look) - before;
+    assert!((10..=14).contains(&n_looks), "{n_looks} looks in twelve passes");
+}
+
+#[test]
 fn a_dialog_that_only_the_screen_shows_is_not_typed_at() {
     let world = World::new(12);
     let id = seeing(&world);
