@@ -108,10 +108,32 @@ struct Busy {
     session: SessionId,
     busy: BusySet,
     wake: Wake,
+    /// It is off the list, and what stands there now is of another delivery.
+    is_released: bool,
+}
+
+impl Busy {
+    /// Ends the delivery, unless something was queued since it began.
+    ///
+    /// The delivery itself looks again: were everybody woken for it, two sessions that hold
+    /// messages up would begin each other's deliveries for ever.
+    fn release(&mut self) -> bool {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(is_asked_again @ true) = busy.get_mut(&self.session) {
+            *is_asked_again = false;
+            return false;
+        }
+        busy.remove(&self.session);
+        self.is_released = true;
+        true
+    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        if self.is_released {
+            return;
+        }
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if busy.remove(&self.session) == Some(true) {
             self.wake.messenger.notify_one();
@@ -210,18 +232,24 @@ impl Messenger {
             if !self.claim(session) {
                 continue;
             }
-            let guard = Busy {
+            let mut guard = Busy {
                 session: session.clone(),
                 busy: Arc::clone(&self.busy),
                 wake: self.wake.clone(),
+                is_released: false,
             };
             let this = self.clone();
             self.ports.tasks.spawn(
                 "delivery",
                 Box::pin(async move {
-                    if let Err(error) = this.deliver_all(&guard.session).await {
-                        let session = &guard.session;
-                        tracing::error!(%session, %error, "A delivery waits for the store.");
+                    loop {
+                        if let Err(error) = this.deliver_all(&guard.session).await {
+                            let session = &guard.session;
+                            tracing::error!(%session, %error, "A delivery waits for the store.");
+                        }
+                        if guard.release() {
+                            return;
+                        }
                     }
                 }),
             );

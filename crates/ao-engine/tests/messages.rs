@@ -189,20 +189,46 @@ fn a_message_of_which_nothing_is_heard_ends_in_doubt_once_the_agent_rests() {
 }
 
 #[test]
-fn a_terminal_that_holds_a_message_for_long_is_looked_at_once_a_pass() {
+fn terminals_that_hold_messages_for_long_are_looked_at_once_a_pass() {
     let world = World::new(4);
-    let id = world.spawn("mute");
-    world.until_status(&id, "working");
-    world.machine.set_in_mode(&id, true);
-    send(&world, &id, "later");
+    for _ in 0..3 {
+        let id = world.spawn("mute");
+        world.until_status(&id, "working");
+        world.machine.set_in_mode(&id, true);
+        send(&world, &id, "later");
+    }
     world.pass_time(Duration::from_secs(5));
     let early = world.machine.n_calls(Op::Look);
-    assert!(early >= 8, "{early} looks in the first five seconds");
+    assert!(early >= 24, "{early} looks in the first five seconds");
     world.pass_time(Duration::from_secs(15));
     let before = world.machine.n_calls(Op::Look);
     world.pass_time(Duration::from_mins(1));
     let n_looks = world.machine.n_calls(Op::Look) - before;
-    assert!((10..=14).contains(&n_looks), "{n_looks} looks in twelve passes");
+    // The end of one delivery begins none of another session, which would begin the first again.
+    assert!((30..=42).contains(&n_looks), "{n_looks} looks in twelve passes");
+}
+
+#[test]
+fn deliveries_that_overlap_do_not_begin_each_other_for_ever() {
+    let world = World::new(4);
+    let ids: Vec<_> = (0..4).map(|_| world.spawn("mute")).collect();
+    for id in &ids {
+        world.until_status(id, "working");
+        world.machine.set_in_mode(id, true);
+        send(&world, id, "first");
+    }
+    world.pass_time(Duration::from_secs(20));
+    let before = world.machine.n_calls(Op::Look);
+    let engine = world.engine();
+    for n in 0..10 {
+        let text = format!("text {n}");
+        let sends = ids.iter().map(|id| engine.messenger.send(request(id, &text)));
+        world.tasks.block_on(futures_util::future::join_all(sends));
+        world.pass_time(Duration::from_millis(100));
+    }
+    let n_looks = world.machine.n_calls(Op::Look) - before;
+    // Each of forty sends has the four terminals looked at once, or twice when it came in between.
+    assert!((40..=340).contains(&n_looks), "{n_looks} looks for forty sends");
 }
 
 #[test]
