@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ao_core::fact::SignalDetail;
+use ao_core::fact::{Fact, FactKind, SignalDetail};
 use ao_core::ids::SessionId;
 use ao_core::ports::{Clock as _, RemovalMode};
 use ao_core::record::ActivityState;
@@ -36,6 +36,9 @@ const RECORDS_MAX: usize = 28;
 /// Sessions that a team has: more than the eight that a history is to have alive, because they
 /// die.
 const TEAM: usize = 10;
+
+/// Polls in which a daemon that has nothing else to do writes a death down.
+const GHOST_POLLS: u64 = 60;
 
 /// Turns an engine's answer into a word for the history.
 fn word<T, E: std::fmt::Display>(answer: &Result<T, E>) -> String {
@@ -295,6 +298,8 @@ impl World {
                     self.machine.ignore_signals(pid);
                 }
             }
+            Act::Ghost { who } => self.ghost(who),
+            Act::LoseHooks { who, n } => self.lose_hooks(who, n),
             Act::Plague { n_spared, is_exit_hidden } => {
                 let ids = self.witness.ids(false);
                 let minds = ids.iter().filter_map(|id| self.minds.mind(&self.machine, id));
@@ -375,6 +380,26 @@ impl World {
             let told = Told { state: ActivityState::Active, detail: None, prompt: None };
             self.tell(who, (&told, Way::Late(1)), dice);
         }
+    }
+
+    fn ghost(&self, who: u8) {
+        let Some(id) = self.running(who) else { return };
+        let Some(mind) = self.minds.mind(&self.machine, &id) else { return };
+        self.count_fault("hook after a death");
+        self.machine.kill_process(mind.pid);
+        // The death is heard of, and before anybody looks, the hook.
+        self.run_some(GHOST_POLLS);
+        self.clock.advance(Duration::from_millis(1));
+        self.minds.tell_after_death((&id, self.clock.now()), &mind);
+    }
+
+    fn lose_hooks(&mut self, who: u8, n: u64) {
+        let (Some(id), Some(engine)) = (self.live(who), self.engine()) else { return };
+        self.count_fault("hooks dropped");
+        let n_lost = self.n_hooks_lost.entry(id.clone()).or_default();
+        *n_lost += n;
+        let fact = Fact { at: self.clock.now(), kind: FactKind::SignalsLost(*n_lost) };
+        self.task(async move { drop(engine.lifecycle.observe(&id, fact).await) });
     }
 
     /// The worktree of a session whose agent runs.

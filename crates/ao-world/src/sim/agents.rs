@@ -139,6 +139,31 @@ impl Minds {
         agent.is_some_and(|agent| shows_screen(agent.as_str()))
     }
 
+    /// Lets what an agent left behind tell that it works: a hook that runs on after its death.
+    pub(crate) fn tell_after_death(&self, (session, now): (&SessionId, Moment), mind: &Mind) {
+        let signal = SignalFact {
+            id: FactId::from(self.ids.token()),
+            launch: mind.launch.clone(),
+            activity: ActivityState::Active,
+            source: ActivitySource::Hook,
+            detail: None,
+            agent_session_id: None,
+            paused_until: None,
+            is_submit: false,
+            prompt: None,
+            transcript: None,
+            message: None,
+        };
+        let hook = Hook {
+            session: session.clone(),
+            fact: Fact { at: now, kind: FactKind::Signal(signal) },
+            told_at: now,
+            arrives_after: Duration::ZERO,
+            no: self.next_no(),
+        };
+        self.lock().hooks.push(hook);
+    }
+
     /// Lets an agent tell something, by a hook that travels this way.
     pub(crate) fn tell(
         &self,

@@ -15,8 +15,18 @@ pub const SEEDS_MIN: u64 = 300;
 pub const TIMES_MIN: u64 = 10;
 
 /// What a history cannot meet, and why.
-const UNREACHABLE: &[(&str, &str)] =
-    &[("message:expired", "no code lets a message expire: the state is read and never written")];
+const UNREACHABLE: &[(&str, &str)] = &[
+    ("message:expired", "no code lets a message expire: the state is read and never written"),
+    (
+        "rule:outdated_look",
+        "the reaper takes every look in one loop, one after the other: none begins before what \
+         another one counted and is decided after it",
+    ),
+    (
+        "rule:runtime_not_looked",
+        "the one look that does not ask for the terminal is the news that its process died",
+    ),
+];
 
 /// Faults that every run of many seeds must have met.
 const FAULTS: &[&str] = &[
@@ -33,6 +43,8 @@ const FAULTS: &[&str] = &[
     "fault:exit hidden",
     "fault:forge down",
     "fault:forge flaps",
+    "fault:hook after a death",
+    "fault:hooks dropped",
     "fault:git:lose answer",
     "fault:git:refuse",
     "fault:git:slow",

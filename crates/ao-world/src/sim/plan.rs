@@ -195,6 +195,15 @@ pub enum Act {
     Crash {
         who: u8,
     },
+    /// It crashes, and a hook of it that runs on tells that it works.
+    Ghost {
+        who: u8,
+    },
+    /// So many of its hooks were dropped because too many waited.
+    LoseHooks {
+        who: u8,
+        n: u64,
+    },
     /// All agents crash at once, but so many.
     Plague {
         n_spared: u8,
@@ -342,11 +351,10 @@ pub(crate) const fn port_ops() -> &'static [Op] {
     &OPS
 }
 
-const OPS: [Op; 21] = [
+const OPS: [Op; 20] = [
     Op::Create,
     Op::Find,
     Op::Destroy,
-    Op::IsAlive,
     Op::LookAll,
     Op::WatchServer,
     Op::GetOutput,
@@ -536,7 +544,9 @@ fn of_agent(dice: &mut Dice) -> Act {
         66..69 => Act::CommitWork { who },
         69..70 => Act::MergeWork { who },
         70..75 => Act::Exit { who, is_clean: is_on },
-        75..79 => Act::Crash { who },
+        75..77 => Act::Crash { who },
+        77..78 => Act::Ghost { who },
+        78..79 => Act::LoseHooks { who, n: 1 + dice.below(5) },
         79..84 => Act::Dialog { who, is_open: is_on },
         84..86 => Act::DialogOnPaste { who },
         86..88 => Act::Compose { who },

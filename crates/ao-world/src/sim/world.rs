@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) prs: BTreeMap<(SessionId, PrNumber), Pr>,
     pub(crate) settings: EngineSettings,
     pub(crate) n_texts: u64,
+    /// How many hooks of each session were dropped.
+    pub(crate) n_hooks_lost: BTreeMap<SessionId, u64>,
     /// Whether the forge answers nothing that is known.
     pub(crate) is_forge_down: bool,
     /// Changes of worktrees after which everybody's work was looked for.
@@ -156,6 +158,7 @@ impl World {
             prs: BTreeMap::new(),
             settings: settings(),
             n_texts: 0,
+            n_hooks_lost: BTreeMap::new(),
             is_forge_down: false,
             n_changes_seen: 0,
             n_steps_down: 0,
