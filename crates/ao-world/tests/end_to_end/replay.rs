@@ -41,8 +41,8 @@ fn a_life_is_decided_again_as_it_was_and_another_policy_shows_where_it_differs()
 
     for (text, key) in [
         ("[defaults.reactions.no-such]\n", "`no-such`"),
-        ("[defaults.reactions.ci-failed]\nretries = 'x'\n", "`retries`"),
-        ("[defaults.reactions.ci-failed]\nescalate_after = 'soon'\n", "`escalate_after`"),
+        ("[defaults.reactions.ci-failed]\nretries = 'x'\n", ".retries`"),
+        ("[defaults.reactions.ci-failed]\nescalate_after = 'soon'\n", ".escalate_after`"),
     ] {
         fs::write(world.path("policy.toml"), text).unwrap();
         let refused = world.refused(&["replay", &id, "--policy", policy]);
