@@ -1,7 +1,7 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model mutants test-agents sim bench-hooks lint fmt
+.PHONY: help build demo model test check-model mutants test-agents sim faults bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
@@ -16,6 +16,8 @@ STEPS ?=
 JOBS ?=
 SAME ?=
 LINES ?=
+ONLY ?=
+REPORT ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ test-agents: ## Drive the real Claude Code and Codex against a stand-in model se
 sim: ## The simulated world: SEEDS=300 [FROM=k] histories, SEED=k one of them with its story, SAME=n again and again
 	@cargo run --locked --quiet --profile sim --package ao-world --no-default-features --bin ao-sim -- \
 	  SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) STEPS=$(STEPS) JOBS=$(JOBS) SAME=$(SAME) LINES=$(LINES)
+
+faults: ## Plant faults, one at a time, and see each noticed by its test (ONLY=07 or 07.2 picks some)
+	@scripts/faults ONLY='$(ONLY)' REPORT='$(REPORT)'
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

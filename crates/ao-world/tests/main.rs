@@ -5,6 +5,7 @@
 mod documents;
 mod edges;
 mod end_to_end;
+mod faults;
 mod hygiene;
 mod model;
 mod repository;
