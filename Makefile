@@ -7,7 +7,6 @@ AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
 DEPTH ?= 6
-JOBS ?= 1
 ALL ?=
 SEEDS ?=
 FROM ?=
