@@ -1,7 +1,7 @@
 //! Somebody writes into a worktree at the very moment when it is moved away: the test runs itself
 //! again with a git in front of the real one that writes a file after every move.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

@@ -130,22 +130,8 @@ fn prs() -> Vec<Pr> {
     ]
 }
 
-#[test]
-fn every_kind_of_fact_is_read_as_written() {
-    let values = LookValues {
-        boot: BootProbe::Rebooted,
-        server: ServerProbe::Gone,
-        runtime: RuntimeProbe::Dead,
-        process: ProcessProbe::Dead,
-    };
-    let look = LookFact::new(launch_id("launch-1"), values);
-    let full = LookFact {
-        exit: Some(Exit::Status(-1)),
-        is_first_after_gap: true,
-        incident: Some(InfraIncidentId::new("server/gone")),
-        is_held_back: true,
-        ..look.clone()
-    };
+/// A signal with as little in it as can be, and one with much.
+fn signals() -> [SignalFact; 2] {
     let signal = SignalFact {
         id: "fact-1".parse().unwrap(),
         launch: launch_id("launch-1"),
@@ -169,6 +155,25 @@ fn every_kind_of_fact_is_read_as_written() {
         message: Some("limit reached".to_owned()),
         ..signal.clone()
     };
+    [signal, full_signal]
+}
+
+#[test]
+fn every_kind_of_fact_is_read_as_written() {
+    let values = LookValues {
+        boot: BootProbe::Rebooted,
+        server: ServerProbe::Gone,
+        runtime: RuntimeProbe::Dead,
+        process: ProcessProbe::Dead,
+    };
+    let look = LookFact::new(launch_id("launch-1"), values);
+    let full = LookFact {
+        exit: Some(Exit::Status(-1)),
+        is_first_after_gap: true,
+        incident: Some(InfraIncidentId::new("server/gone")),
+        is_held_back: true,
+        ..look.clone()
+    };
     let launches = [Signals::None, Signals::Activity, Signals::Full].map(|signals| Launch {
         id: launch_id("launch-2"),
         committed_at: moment(9),
@@ -177,8 +182,6 @@ fn every_kind_of_fact_is_read_as_written() {
     let mut kinds = vec![
         FactKind::Look(look),
         FactKind::Look(full),
-        FactKind::Signal(signal),
-        FactKind::Signal(full_signal),
         FactKind::PullRequests(Vec::new()),
         FactKind::PullRequests(prs().into_iter().map(|pr| PrObservation { pr }).collect()),
         FactKind::Outcome(Outcome::SpawnFailed),
@@ -191,6 +194,7 @@ fn every_kind_of_fact_is_read_as_written() {
         }),
         FactKind::SignalsLost(3),
     ];
+    kinds.extend(signals().map(FactKind::Signal));
     kinds.extend(launches.map(|launch| FactKind::Outcome(Outcome::Launched(launch))));
     kinds.extend(EndIntent::ALL.iter().map(|it| FactKind::Outcome(Outcome::EndRequested(*it))));
     let due = [
