@@ -6,7 +6,7 @@
 AGENT ?=
 DEMO_KEEP ?=
 ARGS ?=
-DEPTH ?= 6
+DEPTH ?= 4
 ALL ?=
 SEEDS ?=
 FROM ?=
