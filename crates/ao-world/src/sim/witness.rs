@@ -43,13 +43,16 @@ pub(crate) struct Request {
     witness: Witness,
     session: SessionId,
     wish: Wish,
-    no: u64,
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let key = (self.session.clone(), self.wish, self.no);
-        self.witness.seen().requests.remove(&key);
+        let key = (self.session.clone(), self.wish);
+        if let Some((n_open, n_used)) = self.witness.seen().requests.get_mut(&key) {
+            // Of two at once nobody can tell which one was used: the one that was answered first.
+            *n_open = n_open.saturating_sub(1);
+            *n_used = n_used.saturating_sub(1);
+        }
     }
 }
 
@@ -86,9 +89,8 @@ pub(crate) struct Seen {
     pub(crate) n_pastes: BTreeMap<MessageId, u32>,
     /// What the last look at each terminal showed since the last key: whether a dialog was open.
     pub(crate) looks: BTreeMap<SessionId, bool>,
-    /// Requests that are being performed and were not used up.
-    requests: BTreeSet<(SessionId, Wish, u64)>,
-    n_requests: u64,
+    /// Requests that are being performed, and how many of them were used up.
+    requests: BTreeMap<(SessionId, Wish), (u32, u32)>,
     pub(crate) removed: BTreeSet<SessionId>,
     /// Those whose worktrees nobody has looked for yet.
     pub(crate) just_removed: Vec<Session>,
@@ -124,12 +126,8 @@ impl Witness {
 
     /// Sees somebody ask something of a session.
     pub(crate) fn asked(&self, session: &SessionId, wish: Wish) -> Request {
-        let mut seen = self.seen();
-        seen.n_requests += 1;
-        let no = seen.n_requests;
-        seen.requests.insert((session.clone(), wish, no));
-        drop(seen);
-        Request { witness: self.clone(), session: session.clone(), wish, no }
+        self.seen().requests.entry((session.clone(), wish)).or_default().0 += 1;
+        Request { witness: self.clone(), session: session.clone(), wish }
     }
 
     /// A session as last committed.
@@ -148,9 +146,9 @@ impl Witness {
 impl Seen {
     /// Uses a request up; `false` when nobody asks for it.
     fn use_request(&mut self, session: &SessionId, wish: Wish) -> bool {
-        let is_it = |it: &&(SessionId, Wish, u64)| it.0 == *session && it.1 == wish;
-        let request = self.requests.iter().find(is_it).cloned();
-        request.is_some_and(|request| self.requests.remove(&request))
+        let request = self.requests.get_mut(&(session.clone(), wish));
+        let unused = request.filter(|(n_open, n_used)| n_used < n_open);
+        unused.map(|(_, n_used)| *n_used += 1).is_some()
     }
 
     pub(crate) fn violate(&mut self, what: String) {
