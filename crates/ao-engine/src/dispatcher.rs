@@ -30,7 +30,7 @@ const READY_MAX: usize = 64;
 
 /// Tries of one effect. With the pauses below they span more than an hour: longer than a chat
 /// service is usually down, shorter than a person would want to wait before hearing of it.
-const ATTEMPTS_MAX: u32 = 12;
+const ATTEMPTS_MAX: u32 = 16;
 
 /// Pause after the first failure; each further one doubles it.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -282,5 +282,12 @@ mod tests {
     fn pauses_double_up_to_a_bound() {
         let seconds: Vec<u64> = [1, 2, 3, 11, 40].map(|n| pause_after(n).as_secs()).to_vec();
         assert_eq!(seconds, [1, 2, 4, 600, 600]);
+    }
+
+    #[test]
+    fn an_effect_is_tried_for_more_than_an_hour_and_less_than_two() {
+        let tried_for: Duration = (1..ATTEMPTS_MAX).map(pause_after).sum();
+        assert!(tried_for > Duration::from_hours(1), "{tried_for:?}");
+        assert!(tried_for < Duration::from_hours(2), "{tried_for:?}");
     }
 }

@@ -413,11 +413,11 @@ fn an_effect_that_never_succeeds_is_given_up_and_shown() {
     let id = world.spawn("scripted");
     world.notifier.go_down();
     world.signal(&id, ActivityState::WaitingInput);
-    world.pass_time(Duration::from_mins(40));
+    world.pass_time(Duration::from_mins(90));
     let tried = world.notifier.n_calls();
     let effects = world.tasks.block_on(world.store.of_session(&id, 10)).unwrap();
     let shown: Vec<_> = effects.iter().map(|it| (it.state.as_str(), it.attempts)).collect();
-    assert_eq!(shown, [("dead", 12)]);
+    assert_eq!(shown, [("dead", 16)]);
     assert!(effects[0].last_error.is_some());
     world.notifier.come_up();
     world.pass_time(Duration::from_mins(15));
