@@ -233,6 +233,10 @@ impl State {
             let after = u32::try_from(armed.after.as_secs() / UNIT.as_secs()).unwrap();
             armed.at = aged(age(&armed.at).min(after));
         }
+        if let Some(doubt) = &mut self.lifecycle.detecting {
+            // Two are the most that the policy of the walk allows; more are as many.
+            doubt.attempts = doubt.attempts.min(2);
+        }
         if let Some(claim) = &mut self.lifecycle.claim {
             claim.at = aged(age_max);
         }
