@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, SignalDetail};
 use ao_core::ids::SessionId;
+use ao_core::message::{Message, MessageState};
 use ao_core::ports::{Clock as _, RemovalMode};
 use ao_core::record::ActivityState;
 use ao_core::restore::is_lost;
@@ -370,7 +371,12 @@ impl World {
         };
         let prompt = (lie == Lie::TookIn).then(|| {
             let seen = self.witness.seen();
-            let of_it = seen.messages.values().filter(|message| message.session == id);
+            // Whether a message in doubt arrived only the word of its agent tells: a lie would count.
+            let is_unheard = |it: &Message| {
+                it.state == MessageState::InDoubt && !seen.n_pastes.contains_key(&it.id)
+            };
+            let of_it = (seen.messages.values())
+                .filter(|message| message.session == id && !is_unheard(message));
             let texts: Vec<&str> = of_it.map(|message| message.text.as_str()).collect();
             dice.pick(&texts).unwrap_or("what nobody said").to_owned()
         });
