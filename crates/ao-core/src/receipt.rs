@@ -5,7 +5,7 @@
 
 use crate::echo::PromptEcho;
 use crate::ids::{LaunchId, MessageId};
-use crate::message::{Message, MessageState};
+use crate::message::{Message, MessageReason, MessageState};
 use crate::time::Moment;
 
 /// Something that the agent of a launch took in, or did.
@@ -42,7 +42,7 @@ pub struct Receipt {
 /// What a piece of evidence says about the messages of its session.
 ///
 /// A prompt confirms the oldest message of this launch with its text that was begun before it, also
-/// one in doubt. A prompt whose text was not told confirms what waits for it, if anything does. What
+/// one in doubt; of which nobody knows whether it was typed at all only if there is no other. A prompt whose text was not told confirms what waits for it, if anything does. What
 /// the agent did after it took a message in is the turn of that message.
 pub fn receipts(messages: &[Message], evidence: &Evidence) -> Vec<Receipt> {
     let is_begun_before = |message: &&Message| {
@@ -58,7 +58,9 @@ pub fn receipts(messages: &[Message], evidence: &Evidence) -> Vec<Receipt> {
         submitted_before().map(|message| receipt(message, MessageState::Acknowledged)).collect();
     let EvidenceKind::Prompt(echo) = &evidence.kind else { return moved };
     let mut confirmed: Vec<&str> = Vec::new();
-    for message in messages.iter().filter(is_begun_before) {
+    let begun = || messages.iter().filter(is_begun_before);
+    let was_typed = |message: &&Message| message.reason != Some(MessageReason::Interrupted);
+    for message in begun().filter(was_typed).chain(begun().filter(|it| !was_typed(it))) {
         let is_open = match message.state {
             MessageState::Typing | MessageState::Typed | MessageState::InDoubt => true,
             MessageState::Queued
@@ -92,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::ids::SessionId;
-    use crate::message::{Lane, MessageReason};
+    use crate::message::Lane;
     use crate::time::{BootId, Timestamp};
 
     fn at(seconds: u64) -> Moment {
@@ -171,6 +173,18 @@ mod tests {
         ];
         let expect = ["m-1 in_doubt to submitted", "m-2 typed to submitted"];
         check(&both, &prompt("first\nsecond"), &expect);
+    }
+
+    #[test]
+    fn what_was_typed_is_confirmed_before_what_may_never_have_been() {
+        let doubt = |id, reason| Message {
+            reason: Some(reason),
+            ..message(id, "go on", MessageState::InDoubt)
+        };
+        let lost = doubt("m-1", MessageReason::Interrupted);
+        let typed = doubt("m-2", MessageReason::NoEvidence);
+        check(&[lost.clone(), typed], &prompt("go on"), &["m-2 in_doubt to submitted"]);
+        check(&[lost], &prompt("go on"), &["m-1 in_doubt to submitted"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ const RUNS_MAX: usize = 600;
 
 /// The kind of a violation: what it says without the names and numbers in it.
 fn kind(violation: &str) -> String {
-    violation.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
+    let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit());
+    let words: Vec<&str> = violation.split_whitespace().filter(|word| !is_name(word)).collect();
+    words.join(" ")
 }
 
 /// The shortest plan that was found to break the same promise (delta debugging over its steps), for
