@@ -1,7 +1,7 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model mutants test-agents sim faults bench-hooks lint fmt
+.PHONY: help build demo model test check-model mutants test-agents sim faults chaos bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
@@ -17,6 +17,7 @@ SAME ?=
 LINES ?=
 ONLY ?=
 REPORT ?=
+MINUTES ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ sim: ## The simulated world: SEEDS=300 [FROM=k] histories, SEED=k one of them wi
 
 faults: ## Plant faults, one at a time, and see each noticed by its test (ONLY=07 or 07.2 picks some)
 	@scripts/faults ONLY='$(ONLY)' REPORT='$(REPORT)'
+
+chaos: ## Clients and disasters on the real daemon for MINUTES=10, then a look from outside (SEED=n, REPORT=1)
+	@scripts/chaos MINUTES='$(MINUTES)' SEED='$(SEED)' REPORT='$(REPORT)'
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

@@ -2,8 +2,10 @@
 //!
 //! Nothing depends on it and nothing of it is shipped.
 //! The library is what those tests talk to in place of the world: the stand-in model server, the
-//! simulated world, and the faults that are planted to see whether anybody notices.
+//! simulated world, the chaos, and the faults that are planted to see whether anybody notices.
 
+#[cfg(feature = "program")]
+pub mod chaos;
 #[cfg(feature = "program")]
 pub mod faults;
 #[cfg(feature = "program")]

@@ -11,7 +11,7 @@
 mod acts;
 mod agents;
 pub mod cover;
-mod dice;
+pub(crate) mod dice;
 mod forge;
 mod gate;
 mod hearing;

@@ -1,0 +1,28 @@
+# An agent that works, commits, asks, listens, and keeps a journal of it all in the directory $1.
+# Whatever it notes there it has done before.
+journal="$1/$AO_SESSION_ID"
+note() { printf '%s\n' "$*" >>"$journal"; }
+note "started $$"
+ao report active
+n=0
+while :; do
+  IFS= read -r -t "$((RANDOM % 2)).$((RANDOM % 10))" heard
+  status=$?
+  if [ "$status" = 0 ]; then
+    note "heard $heard"
+    ao report active
+    continue
+  fi
+  # More than 128: nothing was said in time. Else the terminal is gone.
+  [ "$status" -gt 128 ] || exit 0
+  n=$((n + 1))
+  text="$AO_SESSION_ID $$ $n"
+  printf '%s\n' "$text" >>work.txt && note "wrote $text"
+  case $((RANDOM % 12)) in
+    0 | 1) git add work.txt && git commit --quiet --message "$text" && note "committed $(git rev-parse HEAD)" ;;
+    2) printf '%s\n' "$text" >>notes.local && note "ignored $text" ;;
+    3) ao report idle ;;
+    4) ao report waiting_input --message 'Which one?' ;;
+    5) ao report active ;;
+  esac
+done
