@@ -12,6 +12,7 @@ mod explain;
 mod flow;
 mod kill;
 mod messages;
+mod reboot;
 mod replay;
 mod restore;
 mod spool;

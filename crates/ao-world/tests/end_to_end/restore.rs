@@ -11,7 +11,7 @@ use super::world::{World, git, is_running, pid_of, wait_until};
 /// A world with an agent that says in a file how it was started, and how it is resumed.
 ///
 /// Each line of `starts` is `HOW SESSION PID`, told before the agent says that it works.
-fn started() -> World {
+pub(super) fn started() -> World {
     let world = World::new();
     let starts = world.path("starts");
     let line = |how: &str| {
@@ -28,7 +28,7 @@ fn started() -> World {
     world
 }
 
-fn talk(world: &World, name: &str) -> String {
+pub(super) fn talk(world: &World, name: &str) -> String {
     let args = ["spawn", "--project", "hello", "--name", name, "--agent", "talker"];
     let id = world.ok(&args).trim().to_owned();
     wait_until_active(world, &id);
@@ -62,24 +62,24 @@ fn starts(world: &World, id: &str) -> Vec<(String, Pid, String)> {
     read()
 }
 
-fn hows(world: &World, id: &str) -> Vec<String> {
+pub(super) fn hows(world: &World, id: &str) -> Vec<String> {
     starts(world, id).into_iter().map(|(how, _, _)| how).collect()
 }
 
 /// Asserts that of every start of a session only the last one runs.
 #[track_caller]
-fn assert_one_runs(world: &World, id: &str) {
+pub(super) fn assert_one_runs(world: &World, id: &str) {
     let starts = starts(world, id);
     let running: Vec<Pid> =
         starts.iter().map(|(_, pid, _)| *pid).filter(|pid| is_running(*pid)).collect();
     assert_eq!(running, [world.pid(id)], "{starts:?}");
 }
 
-fn workspace(world: &World, id: &str) -> PathBuf {
+pub(super) fn workspace(world: &World, id: &str) -> PathBuf {
     PathBuf::from(world.session(id)["workspace_path"].as_str().unwrap())
 }
 
-fn make_dirty(path: &Path) {
+pub(super) fn make_dirty(path: &Path) {
     fs::write(path.join("README.md"), b"changed\0bytes").unwrap();
     fs::create_dir(path.join("deep")).unwrap();
     fs::write(path.join("deep/untracked"), "new\n").unwrap();
@@ -88,7 +88,7 @@ fn make_dirty(path: &Path) {
 }
 
 #[track_caller]
-fn assert_dirty(path: &Path) {
+pub(super) fn assert_dirty(path: &Path) {
     assert_eq!(fs::read(path.join("README.md")).unwrap(), b"changed\0bytes");
     assert_eq!(fs::read(path.join("deep/untracked")).unwrap(), b"new\n");
     assert_eq!(git(path, &["diff", "--cached", "--name-only"]), "staged\n");
