@@ -1,7 +1,7 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model mutants test-agents sim faults chaos bench-hooks lint fmt
+.PHONY: help build demo model test check-model mutants test-agents sim faults chaos sweep bench-hooks lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
@@ -18,6 +18,10 @@ LINES ?=
 ONLY ?=
 REPORT ?=
 MINUTES ?=
+ACTS ?=
+FAULTS ?=
+STRIDE ?=
+LAST ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +56,9 @@ faults: ## Plant faults, one at a time, and see each noticed by its test (ONLY=0
 
 chaos: ## Clients and disasters on the real daemon for MINUTES=10, then a look from outside (SEED=n, REPORT=1)
 	@scripts/chaos MINUTES='$(MINUTES)' SEED='$(SEED)' REPORT='$(REPORT)'
+
+sweep: ## Cut the real daemon short at its n-th write (ACTS=spawn,kill FAULTS=kill,nospace,io FROM=n STRIDE=n LAST=n REPORT=1)
+	@scripts/sweep ACTS='$(ACTS)' FAULTS='$(FAULTS)' FROM='$(FROM)' STRIDE='$(STRIDE)' LAST='$(LAST)' REPORT='$(REPORT)'
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks

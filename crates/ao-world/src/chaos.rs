@@ -8,11 +8,11 @@
 //!
 //! A seed decides what is done and when; what comes of it is up to the machine.
 
-mod account;
+pub(crate) mod account;
 mod clients;
 mod havoc;
-mod judge;
-mod place;
+pub(crate) mod judge;
+pub(crate) mod place;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

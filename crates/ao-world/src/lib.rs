@@ -11,3 +11,5 @@ pub mod faults;
 #[cfg(feature = "program")]
 pub mod model;
 pub mod sim;
+#[cfg(feature = "program")]
+pub mod sweep;

@@ -60,11 +60,11 @@ impl Account {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the run lasts minutes of real time")]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "people and disasters take real time")]
-pub(super) async fn pause(for_long: Duration) {
+pub(crate) async fn pause(for_long: Duration) {
     tokio::time::sleep(for_long).await;
 }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use super::account::{Account, now, pause};
-use super::place::Place;
+use super::place::{PROJECTS, Place};
 use super::{Failure, Verdict};
 use journals::Journals;
 
@@ -24,6 +24,46 @@ const SETTLE_FOR_MAX: Duration = Duration::from_mins(3);
 /// Between two looks, and how many in a row have to find everything settled.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const SETTLED_LOOKS: u32 = 4;
+
+/// Waits until nothing is in flight. Whether that came about.
+pub(crate) async fn settled(place: &Place) -> Result<bool, Failure> {
+    let deadline = now() + SETTLE_FOR_MAX;
+    let mut n_settled = 0;
+    while n_settled < SETTLED_LOOKS {
+        if now() >= deadline {
+            return Ok(false);
+        }
+        pause(LOOK_EVERY).await;
+        let is_settled = place.sessions().await?.iter().all(Session::is_settled);
+        n_settled = if is_settled { n_settled + 1 } else { 0 };
+    }
+    Ok(true)
+}
+
+/// What git, tmux and `/proc` say otherwise than the daemon.
+pub(crate) async fn look_from_outside(place: &Place) -> Result<Vec<String>, Failure> {
+    let mut case = Case::of(place).await?;
+    processes::check(place, &mut case).await?;
+    for project in PROJECTS {
+        work::check_worktrees(place, project, &mut case).await?;
+    }
+    Ok(case.violations)
+}
+
+impl Case {
+    async fn of(place: &Place) -> Result<Self, Failure> {
+        let sessions = place.sessions().await?;
+        let named =
+            |it: &Value| (it["id"].as_str().unwrap_or_default().to_owned(), Session::of(it));
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        Ok(Self {
+            sessions: sessions.iter().map(named).collect(),
+            journals: Journals::default(),
+            db: Connection::open_with_flags(place.home().join("ao.db"), read_only)?,
+            violations: Vec::new(),
+        })
+    }
+}
 
 /// Who judges.
 pub(super) struct Judge<'a> {
@@ -41,7 +81,7 @@ struct Case {
 }
 
 /// A session as the daemon tells it.
-struct Session {
+pub(crate) struct Session {
     project: String,
     has_ended: bool,
     status: String,
@@ -65,7 +105,8 @@ impl Session {
         }
     }
 
-    fn is_settled(it: &Value) -> bool {
+    /// Whether nothing is in flight for it.
+    pub(crate) fn is_settled(it: &Value) -> bool {
         let is_between =
             ["detecting", "spawning", "queued"].iter().any(|word| it["status"] == *word);
         let is_whole = it["phase"] == "running" || it["phase"] == "ended";
@@ -76,22 +117,11 @@ impl Session {
 impl Judge<'_> {
     pub(super) async fn judge(self) -> Result<Verdict, Failure> {
         let began = now();
-        let is_settled = self.settle().await?;
+        let is_settled = settled(self.place).await?;
         let settled_after = now().duration_since(began);
-        // The agents stand still from here on: what they note later is looked for in vain.
-        let sessions = self.place.sessions().await?;
-        let mut case = Case {
-            sessions: (sessions.iter())
-                .map(|it| (it["id"].as_str().unwrap_or_default().to_owned(), Session::of(it)))
-                .collect(),
-            journals: Journals::default(),
-            db: Connection::open_with_flags(
-                self.place.home().join("ao.db"),
-                OpenFlags::SQLITE_OPEN_READ_ONLY,
-            )?,
-            violations: Vec::new(),
-        };
+        let mut case = Case::of(self.place).await?;
         if !is_settled {
+            let sessions = self.place.sessions().await?;
             let open: Vec<String> = (sessions.iter().filter(|it| !Session::is_settled(it)))
                 .map(|it| {
                     format!("{} {} {} {}", it["id"], it["status"], it["phase"], it["teardown"])
@@ -109,21 +139,6 @@ impl Judge<'_> {
         messages::check(self.account, &mut case)?;
         work::check(self.place, &mut case).await?;
         Ok(self.verdict(case, settled_after))
-    }
-
-    /// Waits until nothing is in flight. Whether that came about.
-    async fn settle(&self) -> Result<bool, Failure> {
-        let deadline = now() + SETTLE_FOR_MAX;
-        let mut n_settled = 0;
-        while n_settled < SETTLED_LOOKS {
-            if now() >= deadline {
-                return Ok(false);
-            }
-            pause(LOOK_EVERY).await;
-            let is_settled = self.place.sessions().await?.iter().all(Session::is_settled);
-            n_settled = if is_settled { n_settled + 1 } else { 0 };
-        }
-        Ok(true)
     }
 
     /// No session that was promised is missing, and the database is whole.

@@ -1,5 +1,6 @@
 //! Where it happens: a home, two repositories and the journals, all in one temporary directory.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::Failure;
 
 /// The projects, each with a repository and a tmux server of its own.
-pub(super) const PROJECTS: [&str; 2] = ["left", "right"];
+pub(crate) const PROJECTS: [&str; 2] = ["left", "right"];
 
 /// How long a command may take: a kill waits half a minute for its teardown.
 const COMMAND_FOR_MAX: Duration = Duration::from_secs(90);
@@ -21,26 +22,26 @@ const COMMAND_FOR_MAX: Duration = Duration::from_secs(90);
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// A home and what belongs to it.
-pub(super) struct Place {
+pub(crate) struct Place {
     dir: TempDir,
     program: PathBuf,
 }
 
 impl Place {
-    pub(super) async fn new(program: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn new(program: &Path) -> Result<Self, Failure> {
         let dir = tempfile::Builder::new().prefix("ao-chaos-").tempdir()?;
         let place = Self { dir, program: fs::canonicalize(program)? };
         fs::create_dir(place.home())?;
         fs::create_dir(place.journals())?;
         let journals = place.journals();
-        let command = serde_json::to_string(&[
-            "bash",
-            "-c",
-            include_str!("agent.sh"),
-            "agent",
-            &journals.to_string_lossy(),
-        ])?;
-        let config = format!("[agents.diarist]\nlaunch = {command}\nresume = {command}\n");
+        let journals = journals.to_string_lossy();
+        let mut config = String::new();
+        let agents =
+            [("diarist", include_str!("diarist.sh")), ("listener", include_str!("listener.sh"))];
+        for (name, script) in agents {
+            let command = serde_json::to_string(&["bash", "-c", script, name, &journals])?;
+            writeln!(config, "[agents.{name}]\nlaunch = {command}\nresume = {command}")?;
+        }
         fs::write(place.home().join("config.toml"), config)?;
         for project in PROJECTS {
             let repo = place.repo(project);
@@ -60,23 +61,29 @@ impl Place {
         Ok(place)
     }
 
-    pub(super) fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
-    pub(super) fn journals(&self) -> PathBuf {
+    pub(crate) fn journals(&self) -> PathBuf {
         self.dir.path().join("journals")
     }
 
-    pub(super) fn repo(&self, project: &str) -> PathBuf {
+    pub(crate) fn repo(&self, project: &str) -> PathBuf {
         self.dir.path().join(project)
     }
 
-    pub(super) fn root(&self) -> &Path {
+    /// The program `ao`.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(crate) fn root(&self) -> &Path {
         self.dir.path()
     }
 
-    fn outside(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
+    /// A program of the world outside, which knows nothing of this home.
+    pub(crate) fn outside(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
         let mut cmd = Cmd::new(program).env_clear();
         for name in ["PATH", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
@@ -93,34 +100,34 @@ impl Place {
     }
 
     /// Runs `ao ARGS`.
-    pub(super) async fn ao(&self, args: &[&str]) -> Result<Output, Failure> {
+    pub(crate) async fn ao(&self, args: &[&str]) -> Result<Output, Failure> {
         let cmd = self.outside(&self.program).env("AO_HOME", self.home()).args(args);
         Ok(cmd.run().await?)
     }
 
     /// Runs `ao ARGS`, which has to succeed.
-    pub(super) async fn ok(&self, args: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn ok(&self, args: &[&str]) -> Result<String, Failure> {
         succeeded(args, &self.ao(args).await?)
     }
 
     /// Every session, as the daemon tells it.
-    pub(super) async fn sessions(&self) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn sessions(&self) -> Result<Vec<Value>, Failure> {
         Ok(serde_json::from_str(&self.ok(&["ls", "--all", "--json"]).await?)?)
     }
 
     /// Runs git in a directory, where it has to succeed.
-    pub(super) async fn git(&self, dir: &Path, args: &[&str]) -> Result<String, Failure> {
+    pub(crate) async fn git(&self, dir: &Path, args: &[&str]) -> Result<String, Failure> {
         succeeded(args, &self.outside("git").args(args).dir(dir).run().await?)
     }
 
     /// Runs tmux against the server of a project.
-    pub(super) async fn tmux(&self, project: &str, args: &[&str]) -> Result<Output, Failure> {
+    pub(crate) async fn tmux(&self, project: &str, args: &[&str]) -> Result<Output, Failure> {
         let socket = self.home().join(format!("t-{project}"));
         Ok(self.outside("tmux").arg("-S").arg(socket).args(args).run().await?)
     }
 
     /// The daemon, found from outside.
-    pub(super) fn daemon(&self) -> Result<Option<Pid>, Failure> {
+    pub(crate) fn daemon(&self) -> Result<Option<Pid>, Failure> {
         let log = self.home().join("daemon.lock");
         let is_daemon = |pid: &Pid| {
             let fds = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
@@ -131,7 +138,7 @@ impl Place {
     }
 
     /// Every process that has this home in its environment.
-    pub(super) fn processes(&self) -> Result<Vec<Process>, Failure> {
+    pub(crate) fn processes(&self) -> Result<Vec<Process>, Failure> {
         let home = format!("AO_HOME={}", self.home().display());
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc")?.flatten() {
@@ -154,7 +161,7 @@ impl Place {
     }
 
     /// Ends everything that runs for this home.
-    pub(super) async fn end(&self) -> Result<(), Failure> {
+    pub(crate) async fn end(&self) -> Result<(), Failure> {
         // A home that is damaged is ended by force.
         drop(self.ao(&["stop", "--sessions"]).await);
         for _ in 0..3 {
@@ -169,11 +176,11 @@ impl Place {
 
 /// A process, seen from outside.
 #[derive(Debug)]
-pub(super) struct Process {
-    pub(super) pid: Pid,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
     /// The session in its environment.
-    pub(super) session: Option<String>,
-    pub(super) command: String,
+    pub(crate) session: Option<String>,
+    pub(crate) command: String,
 }
 
 fn succeeded(args: &[&str], output: &Output) -> Result<String, Failure> {

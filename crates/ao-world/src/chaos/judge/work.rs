@@ -43,7 +43,11 @@ pub(super) async fn check(place: &Place, case: &mut Case) -> Result<(), Failure>
 }
 
 /// What git has registered is what the sessions have, neither more nor less.
-async fn check_worktrees(place: &Place, project: &str, case: &mut Case) -> Result<(), Failure> {
+pub(super) async fn check_worktrees(
+    place: &Place,
+    project: &str,
+    case: &mut Case,
+) -> Result<(), Failure> {
     let listing = ["worktree", "list", "--porcelain"];
     let listed = place.git(&place.repo(project), &listing).await?;
     let registered: BTreeSet<PathBuf> = (listed.lines())
