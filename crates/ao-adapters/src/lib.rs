@@ -8,6 +8,7 @@ pub mod agents;
 pub mod cmd;
 pub mod git;
 pub mod launches;
+pub mod memory;
 pub mod notifiers;
 pub mod processes;
 pub mod screens;

@@ -31,6 +31,9 @@ pub struct Session {
     pub activity: Option<String>,
     /// How far it has come as a piece of machinery.
     pub phase: Phase,
+    /// Where it stands in the queue for a place; null when it does not wait for one.
+    #[serde(default)]
+    pub queue: Option<Queue>,
     /// The model asked for.
     pub model: Option<String>,
     /// The permission mode asked for.
@@ -59,6 +62,19 @@ pub struct Session {
     pub updated_at: String,
     /// The canonical record.
     pub lifecycle: Lifecycle,
+}
+
+/// Where a session stands that waits for a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Queue {
+    /// Its place in the queue; 1 is the next one.
+    pub position: u64,
+    /// How many wait.
+    pub of: u64,
+    /// How many places it takes.
+    pub places: u64,
+    /// What it waits for: a sentence.
+    pub reason: String,
 }
 
 /// What a branch started from.

@@ -60,12 +60,44 @@ pub struct SessionCounts {
 /// Who holds the places.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Capacity {
-    /// How many may run at once; null when there is no cap.
+    /// How many places there are; null when there is no cap.
     pub max: Option<u64>,
-    /// How many do.
+    /// How many there are for each project; null when there is no cap.
+    #[serde(default)]
+    pub per_project: Option<u64>,
+    /// How many places are taken.
+    #[serde(default)]
+    pub taken: u64,
+    /// How many sessions hold a place. One that needs none is not counted.
     pub live: u64,
-    /// How many wait.
+    /// How many sessions wait for one.
     pub queued: u64,
+    /// Who holds the places, in the order in which they were asked for.
+    #[serde(default)]
+    pub holders: Vec<Holder>,
+    /// Who waits, the next one first.
+    #[serde(default)]
+    pub queue: Vec<Waiting>,
+}
+
+/// A session that holds places: its agent's process is alive, may be alive, or is being started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Holder {
+    /// The session.
+    pub session: String,
+    /// How many places.
+    pub places: u64,
+}
+
+/// A session that waits for places.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    /// The session.
+    pub session: String,
+    /// How many places.
+    pub places: u64,
+    /// What it waits for: a sentence.
+    pub reason: String,
 }
 
 /// How pull requests are observed.

@@ -218,4 +218,10 @@ pub enum Outcome {
     RuntimeDestroyed,
     /// A restore was asked for.
     RestoreRequested,
+    /// A restore was asked for, and waits for a free place.
+    RestoreQueued,
+    /// A spawn that waited found a place.
+    SpawnAdmitted,
+    /// A restore that waited found a place.
+    RestoreAdmitted,
 }

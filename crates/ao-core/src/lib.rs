@@ -11,6 +11,7 @@
 mod closed;
 
 pub mod agent;
+pub mod capacity;
 pub mod deadline;
 pub mod decide;
 pub mod echo;

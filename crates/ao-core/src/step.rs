@@ -136,6 +136,8 @@ closed_enum! {
         RuntimeDestroyed = "runtime_destroyed",
         /// A restore was asked for.
         RestoreRequested = "restore_requested",
+        /// A session that waited found a place.
+        PlaceFound = "place_found",
         /// The pull requests changed.
         PullRequests = "pull_requests",
         /// A deadline came due and its condition still held.

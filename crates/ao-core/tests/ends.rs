@@ -4,9 +4,10 @@
 use ao_core::deadline::{DeadlineChange, DeadlineKind};
 use ao_core::fact::{Fact, FactKind, Outcome, SignalFact};
 use ao_core::ids::FactId;
-use ao_core::record::{ActivitySource, ActivityState, EndIntent, Launch};
+use ao_core::record::{ActivitySource, ActivityState, EndIntent, Launch, SessionReason};
 use ao_core::reduce::reduce;
 use ao_core::session::Session;
+use ao_core::status::{Status, status_of};
 use ao_core::step::{Ask, Step};
 
 use crate::fixtures::{after, at_s, launch_id, launched, look, policy, seeded, traits};
@@ -62,6 +63,8 @@ fn nothing_but_a_restore_reopens_what_ended() {
         let mut facts = vec![
             launch(&session),
             FactKind::Outcome(Outcome::SpawnFailed),
+            FactKind::Outcome(Outcome::SpawnAdmitted),
+            FactKind::Outcome(Outcome::RestoreAdmitted),
             FactKind::Due(DeadlineKind::NoSignal),
             signal(&session, ActivityState::Active),
             signal(&session, ActivityState::Exited),
@@ -80,6 +83,31 @@ fn nothing_but_a_restore_reopens_what_ended() {
         }
         let reopened = after(&session, &outcome(&session, 30, Outcome::RestoreRequested));
         assert!(!reopened.lifecycle.is_terminal());
+    }
+}
+
+#[test]
+fn a_restore_that_waits_is_reopened_and_started_once_a_place_is_found() {
+    for session in ended() {
+        let waiting = after(&session, &outcome(&session, 30, Outcome::RestoreQueued));
+        assert_eq!(status_of(&waiting.lifecycle), Status::Queued);
+        let found = after(&waiting, &outcome(&waiting, 60, Outcome::RestoreAdmitted));
+        let reason = found.lifecycle.session.reason;
+        assert_eq!(reason, SessionReason::RestoreRequested);
+        assert_eq!(status_of(&found.lifecycle), Status::Spawning);
+        let again = outcome(&found, 61, Outcome::RestoreAdmitted);
+        assert!(matches!(again, Step::None { .. }), "a place is found once: {again:?}");
+        let killed =
+            after(&waiting, &outcome(&waiting, 60, Outcome::EndRequested(EndIntent::Kill)));
+        assert_eq!(status_of(&killed.lifecycle), Status::Killed);
+    }
+}
+
+#[test]
+fn one_that_runs_finds_no_place() {
+    for session in [seeded(1), launched(2, "full")] {
+        let step = outcome(&session, 5, Outcome::SpawnAdmitted);
+        assert!(matches!(step, Step::None { .. }), "{step:?}");
     }
 }
 

@@ -194,6 +194,14 @@ fn verdicts() -> BTreeMap<(SessionState, SessionReason), BTreeSet<&'static str>>
         note(ended.lifecycle.session, "the session manager");
         let restored = led_to(&ended, 2, FactKind::Outcome(Outcome::RestoreRequested));
         note(restored.lifecycle.session, "a restore");
+        let waiting = led_to(&ended, 2, FactKind::Outcome(Outcome::RestoreQueued));
+        note(waiting.lifecycle.session, "a restore");
+        for (outcome, who) in
+            [(Outcome::SpawnAdmitted, "a spawn"), (Outcome::RestoreAdmitted, "a restore")]
+        {
+            let admitted = led_to(&waiting, 3, FactKind::Outcome(outcome));
+            note(admitted.lifecycle.session, who);
+        }
     }
     for agent in ["full", "none"] {
         note(settle(&launched(1, agent).lifecycle), "settling");

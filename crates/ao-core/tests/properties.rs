@@ -301,6 +301,9 @@ impl Life {
                 3 => Outcome::SpawnFailed,
                 4..8 => Outcome::RestoreRequested,
                 8..10 => Outcome::RuntimeDestroyed,
+                10 => Outcome::RestoreQueued,
+                11 => Outcome::SpawnAdmitted,
+                12 => Outcome::RestoreAdmitted,
                 _ => Outcome::Launched(self.launch("full")),
             }),
             Kind::Due(kind) => FactKind::Due(kind),
@@ -412,10 +415,16 @@ fn seen_at(mut pr: Pr, now: Moment) -> Pr {
     pr
 }
 
+/// Whether a fact reopens a session that has ended.
+fn is_restore(fact: &Fact) -> bool {
+    let restores = [Outcome::RestoreRequested, Outcome::RestoreQueued];
+    restores.into_iter().any(|restore| fact.kind == FactKind::Outcome(restore))
+}
+
 /// Only what was asked for, or two witnesses, ends a session; and only a restore reopens one.
 fn check_ends(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestCaseError> {
     let (old, new) = (&before.lifecycle, &next.lifecycle);
-    let is_restore = matches!(fact.kind, FactKind::Outcome(Outcome::RestoreRequested));
+    let is_restore = is_restore(fact);
     if old.is_terminal() && !is_restore {
         prop_assert_eq!(old.session, new.session, "a terminal session moved");
         let is_teardown = matches!(fact.kind, FactKind::Outcome(Outcome::RuntimeDestroyed));
@@ -498,7 +507,7 @@ fn check_time(before: &Session, next: &Session, fact: &Fact) -> Result<(), TestC
         | FactKind::SendFailed(_) => {}
     }
     let is_moved = old.session.state != new.session.state;
-    let is_reset = matches!(fact.kind, FactKind::Outcome(Outcome::RestoreRequested));
+    let is_reset = is_restore(fact);
     if is_moved {
         prop_assert_eq!(new.state_since, fact.at);
     } else if !is_reset {

@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ao_core::capacity::{Caps, places_of_memory};
 use ao_core::ids::{AgentName, NotifierId, ProjectId};
 use ao_core::inbox::Priority;
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// What the file and the environment say together.
     pub file: ConfigFile,
+    /// The memory of this machine, in bytes; `None` while nobody has said it.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Config {
@@ -79,7 +82,7 @@ impl Config {
         }
         let mut file = ConfigFile::default();
         apply_env(&mut file, env)?;
-        Ok(Self { path: None, file })
+        Ok(Self { path: None, file, memory_bytes: None })
     }
 
     /// Reads a text as if it stood in `path`.
@@ -95,7 +98,7 @@ impl Config {
             return Err(ConfigError { problems });
         }
         apply_env(&mut file, env)?;
-        Ok(Self { path: Some(path.to_owned()), file })
+        Ok(Self { path: Some(path.to_owned()), file, memory_bytes: None })
     }
 
     /// How often every session is looked at.
@@ -113,9 +116,36 @@ impl Config {
         self.file.daemon.log.as_deref().unwrap_or("info")
     }
 
-    /// Sessions that may run at once; `None` for no cap.
+    /// The same on a machine with this much memory, in bytes.
+    #[must_use]
+    pub fn with_memory(self, memory_bytes: Option<u64>) -> Self {
+        Self { memory_bytes, ..self }
+    }
+
+    /// Places for sessions that run at once; `None` for no cap. What nobody set follows from the
+    /// memory of the machine.
     pub fn max_sessions(&self) -> Option<u32> {
-        self.file.capacity.max.filter(|&max| max > 0)
+        let places = || places_of_memory(self.memory_bytes);
+        Some(self.file.capacity.max.unwrap_or_else(places)).filter(|&max| max > 0)
+    }
+
+    /// How many sessions may run at once. A program in a terminal takes no place of an agent's
+    /// unless it is given a weight.
+    pub fn caps(&self) -> Caps {
+        let table = &self.file.capacity;
+        let named = table
+            .weight
+            .iter()
+            .filter_map(|(name, &weight)| Some((AgentName::parse(name.as_str()).ok()?, weight)));
+        let mut weights: BTreeMap<AgentName, u32> = named.collect();
+        if let Ok(command) = AgentName::parse(COMMAND_AGENT) {
+            weights.entry(command).or_insert(0);
+        }
+        Caps {
+            max: self.max_sessions(),
+            per_project: table.per_project.filter(|&max| max > 0),
+            weights,
+        }
     }
 
     /// Every notifier, the inbox included even where the file does not name it.
@@ -177,9 +207,6 @@ impl Config {
             ];
             let given = given.into_iter().filter(|(_, is_given)| *is_given);
             keys.extend(given.map(|(key, _)| format!("{name}.{key}")));
-        }
-        if self.file.capacity != CapacityTable::default() {
-            keys.push("capacity".to_owned());
         }
         keys
     }
@@ -249,6 +276,11 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
         if agent.launch.is_empty() && name != COMMAND_AGENT {
             let message = format!("agent `{name}` needs `launch`, its command line");
             say(&["agents", name], message, None);
+        }
+    }
+    for name in file.capacity.weight.keys() {
+        if let Err(error) = AgentName::parse(name.as_str()) {
+            say(&["capacity", "weight", name], error.to_string(), None);
         }
     }
     for (id, notifier) in &file.notifiers {

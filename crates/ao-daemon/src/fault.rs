@@ -5,7 +5,7 @@ use ao_adapters::agents::inventory::INVENTORY;
 use ao_api::error::{self as code, ErrorBody, ErrorEnvelope, ErrorKind as WireKind};
 use ao_core::ids::InvalidId;
 use ao_core::ports::{AgentError, ErrorKind, RuntimeError, StoreError, WorkspaceError};
-use ao_engine::{ObserveError, RestoreError, SendError, SessionError, SpawnError};
+use ao_engine::{ObserveError, PlaceError, RestoreError, SendError, SessionError, SpawnError};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -121,6 +121,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "BASE_MISSING" => "fetch it first, or name another one with `--base`",
         "BRANCH_INVALID" => "`git check-ref-format --branch NAME` tells what git takes",
         "BRANCH_TAKEN" => "name another one with `--branch`",
+        "CAPACITY" => {
+            "`ao status` shows the places and who holds them; `[capacity]` of the configuration \
+             says how many there are"
+        }
         "GIT_MISSING" => "install git, for instance with `apt-get install git`",
         "NOT_A_REPO" => {
             "`git init` makes one; one that was moved is registered again by `ao project add`"
@@ -226,7 +230,19 @@ impl From<SpawnError> for Fault {
             SpawnError::Runtime(error) => error.into(),
             SpawnError::Store(error) => error.into(),
             SpawnError::Agent(error) => error.into(),
+            SpawnError::Place(error) => error.into(),
             SpawnError::Launches(_) => Self::new(error.code(), error.kind(), error.to_string()),
+        }
+    }
+}
+
+impl From<PlaceError> for Fault {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Store(error) => error.into(),
+            PlaceError::TooBig { .. } | PlaceError::QueueFull { .. } => {
+                Self::new(error.code(), error.kind(), error.to_string())
+            }
         }
     }
 }
@@ -266,6 +282,7 @@ impl From<RestoreError> for Fault {
             RestoreError::Workspace(error) => error.into(),
             RestoreError::Runtime(error) => error.into(),
             RestoreError::Store(error) => error.into(),
+            RestoreError::Place(error) => error.into(),
             RestoreError::NotEnded { .. }
             | RestoreError::Restoring { .. }
             | RestoreError::TearingDown { .. }

@@ -31,6 +31,7 @@ pub fn config_view(
 ) -> Result<ConfigView, ErrorBody> {
     let files = config_files(layout);
     let config = Config::load(&files, env).map_err(|error| config_refused(&error))?;
+    let config = config.with_memory(ao_adapters::memory::total_bytes());
     view(&config, &files).map_err(|error| Fault::bug(error.to_string()).into_body())
 }
 

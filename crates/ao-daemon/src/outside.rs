@@ -203,6 +203,7 @@ pub(crate) fn settings(layout: &Layout, config: &Config, node: NodeId) -> Engine
         activity_interval: config.activity_interval(),
         kill_grace: KILL_GRACE,
         exec_proof_for_max: EXEC_PROOF_FOR_MAX,
+        caps: config.caps(),
         policy: config.default_policy(),
         policies,
     }

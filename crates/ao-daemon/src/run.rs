@@ -30,7 +30,8 @@ pub fn run(args: DaemonArgs) -> Result<(), ErrorBody> {
     let settings = settings(args, &program)?;
     let layout = layout()?;
     let config = Config::load(&offline::config_files(&layout), &settings)
-        .map_err(|error| offline::config_refused(&error))?;
+        .map_err(|error| offline::config_refused(&error))?
+        .with_memory(ao_adapters::memory::total_bytes());
     start_log(&config);
     for key in config.without_effect() {
         tracing::warn!(key, "This version does not act on a key of the configuration.");

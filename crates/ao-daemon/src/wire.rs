@@ -3,6 +3,7 @@
 //! Pure: what is not in the record (the diff, the head of the feed) is handed in.
 
 mod explain;
+mod places;
 mod replay;
 mod session;
 
@@ -17,6 +18,7 @@ use ao_core::project::Project;
 use ao_core::time::Timestamp;
 
 pub(crate) use explain::explain;
+pub(crate) use places::{capacity, queue, queue_words};
 pub(crate) use replay::replay;
 pub(crate) use session::{base, changes, kill, session};
 

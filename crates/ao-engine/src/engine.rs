@@ -5,14 +5,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ao_core::ids::LaunchId;
+use ao_core::ids::{LaunchId, SessionId};
 use ao_core::ports::{LaunchesError, SessionFilter, StoreError};
+use ao_core::session::Phase;
 use futures_util::FutureExt as _;
 
 use crate::dispatcher::Dispatcher;
 use crate::lifecycle::LifecycleManager;
 use crate::messenger::Messenger;
 use crate::observer::Observer;
+use crate::places::Places;
 use crate::ports::EnginePorts;
 use crate::reaper::{PassReport, Reaper};
 use crate::saga::SagaRunner;
@@ -66,6 +68,7 @@ pub struct Engine {
     runner: SagaRunner,
     dispatcher: Dispatcher,
     observer: Observer,
+    places: Arc<Places>,
     wake: Wake,
 }
 
@@ -77,17 +80,24 @@ impl Engine {
         let lifecycle = LifecycleManager::new(ports.clone(), Arc::clone(&settings), wake.clone());
         let runner =
             SagaRunner::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
+        let places = Arc::new(Places::new(
+            ports.clone(),
+            Arc::clone(&settings),
+            lifecycle.clone(),
+            runner.clone(),
+            wake.clone(),
+        ));
         let sessions = SessionManager::new(
             ports.clone(),
             Arc::clone(&settings),
             lifecycle.clone(),
             runner.clone(),
+            Arc::clone(&places),
         );
         let messenger = Messenger::new(ports.clone(), lifecycle.clone(), wake.clone());
         let observer =
             Observer::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
-        let reaper =
-            Reaper::new(ports.clone(), settings, lifecycle.clone(), runner.clone(), wake.clone());
+        let reaper = Reaper::new(ports.clone(), settings, Arc::clone(&places), wake.clone());
         let dispatcher = Dispatcher::new(ports.clone(), wake.clone());
         Arc::new(Self {
             sessions,
@@ -98,13 +108,15 @@ impl Engine {
             runner,
             dispatcher,
             observer,
+            places,
             wake,
         })
     }
 
     /// Brings the record back in line with the world.
     ///
-    /// *Flow*: leftovers → sagas in flight → one pass → messages in doubt.
+    /// *Flow*: leftovers → sagas in flight → one pass, which gives free places out → messages in
+    /// doubt.
     ///
     /// *Guarantees*: afterwards every session shows what a look at it showed, and nothing of ours
     /// is left that no session accounts for. Effects are not performed before the first pass.
@@ -115,13 +127,24 @@ impl Engine {
         for saga in &sagas {
             self.runner.start(&saga.session);
         }
-        let recovered =
-            sagas.iter().map(|saga| self.runner.settled(&saga.session, RECOVERY_FOR_MAX));
+        let waiting = self.waiting().await?;
+        // One that waits for a place may do so for a day.
+        let begun =
+            sagas.iter().filter(|saga| saga.is_cancelled || !waiting.contains(&saga.session));
+        let recovered = begun.map(|saga| self.runner.settled(&saga.session, RECOVERY_FOR_MAX));
         for settled in futures_util::future::join_all(recovered).await {
             settled?;
         }
         let pass = self.reaper.pass().await?;
         Ok(BootReport { n_sagas: sagas.len(), n_leftovers, n_in_doubt, pass })
+    }
+
+    /// Sessions that wait for a place.
+    async fn waiting(&self) -> Result<BTreeSet<SessionId>, StoreError> {
+        let filter = SessionFilter { project: None, with_terminal: false };
+        let live = self.ports.sessions.list(&filter).await?;
+        let waiting = live.into_iter().filter(|session| session.record.phase == Phase::Queued);
+        Ok(waiting.map(|session| session.record.id).collect())
     }
 
     /// A spawn that crashed before its commit left a launch file and nothing else.
@@ -149,7 +172,7 @@ impl Engine {
         Ok(n_removed)
     }
 
-    /// Starts the loops: reaper, dispatcher, messenger, observer.
+    /// Starts the loops: reaper, dispatcher, messenger, observer, places.
     pub fn run(&self) {
         let (reaper, dispatcher) = (self.reaper.clone(), self.dispatcher.clone());
         let (messenger, observer) = (self.messenger.clone(), self.observer.clone());
@@ -157,6 +180,8 @@ impl Engine {
         self.keep_running("dispatcher", move || dispatcher.clone().run());
         self.keep_running("messenger", move || messenger.clone().run());
         self.keep_running("observer", move || observer.clone().run());
+        let places = Arc::clone(&self.places);
+        self.keep_running("places", move || Arc::clone(&places).run());
         self.wake.all();
     }
 

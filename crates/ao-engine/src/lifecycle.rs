@@ -214,6 +214,9 @@ impl LifecycleManager {
         let has_deadlines =
             commit.deadlines.iter().any(|change| matches!(change, DeadlineChange::Arm { .. }));
         let has_next = commit.next.is_some();
+        // Whoever ends, fails to start, or is put away may free a place.
+        let may_free_a_place = commit.saga.is_some()
+            || commit.next.as_ref().is_some_and(|next| next.lifecycle.is_terminal());
         let has_messages = !commit.messages.is_empty() || !commit.message_orders.is_empty();
         self.ports.sessions.commit(commit).await?;
         if has_effects {
@@ -225,6 +228,9 @@ impl LifecycleManager {
         }
         if has_deadlines {
             self.wake.reaper.notify_one();
+        }
+        if may_free_a_place {
+            self.wake.places.notify_one();
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ use self::look::Target;
 use self::round::is_to_be_put_away;
 use self::watches::{EVENTS_MAX, ServerKey, WatchEvent, Watches, server_key};
 use crate::lifecycle::{LifecycleManager, ObserveError};
+use crate::places::Places;
 use crate::ports::EnginePorts;
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
@@ -113,6 +114,7 @@ pub struct Reaper {
     settings: Arc<EngineSettings>,
     lifecycle: LifecycleManager,
     runner: SagaRunner,
+    places: Arc<Places>,
     wake: Wake,
     watches: Watches,
     events: Arc<Mutex<Option<mpsc::Receiver<WatchEvent>>>>,
@@ -126,10 +128,10 @@ impl Reaper {
     pub(crate) fn new(
         ports: EnginePorts,
         settings: Arc<EngineSettings>,
-        lifecycle: LifecycleManager,
-        runner: SagaRunner,
+        places: Arc<Places>,
         wake: Wake,
     ) -> Self {
+        let (lifecycle, runner) = (places.lifecycle.clone(), places.runner.clone());
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
         let watches = Watches::new(ports.clone(), wake.clone(), sender);
         Self {
@@ -137,6 +139,7 @@ impl Reaper {
             settings,
             lifecycle,
             runner,
+            places,
             wake,
             watches,
             events: Arc::new(Mutex::new(Some(receiver))),
@@ -158,7 +161,7 @@ impl Reaper {
     /// Looks at every session that is not terminal.
     ///
     /// *Flow*: sagas that wait are taken up → one question per server → triage over all answers →
-    /// one fact per session → what ended is put away.
+    /// one fact per session → what ended is put away → free places are given out.
     ///
     /// *Guarantees*: no input, and twice is the same as once. A session for which all watches stand
     /// and nothing is in doubt costs no question, except in every 12th pass. What a pass that fails
@@ -203,6 +206,7 @@ impl Reaper {
             self.put_away(session).await?;
         }
         self.put_away_ended(&changed).await?;
+        self.places.fill().await?;
         Ok(report)
     }
 

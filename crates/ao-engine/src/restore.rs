@@ -18,11 +18,11 @@ use ao_core::restore::losses;
 use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
 use ao_core::session::{Phase, SessionRecord, WorkspaceFate};
 use ao_core::step::Step;
-use ao_core::time::Moment;
 
 use crate::codes;
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::outlook::wait_until;
+use crate::places::{PlaceError, Places};
 use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 use crate::spawn::{Named, agent_env};
@@ -127,6 +127,9 @@ pub enum RestoreError {
     /// The launch file cannot be written.
     #[error(transparent)]
     Launches(#[from] LaunchesError),
+    /// It cannot even wait for a place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -147,6 +150,7 @@ impl RestoreError {
             Self::Workspace(error) => error.code(),
             Self::Runtime(error) => codes::of_runtime(error),
             Self::Launches(_) => codes::HOME_UNWRITABLE,
+            Self::Place(error) => error.code(),
             Self::Store(_) => codes::STORE_FAILED,
         }
     }
@@ -164,6 +168,7 @@ impl RestoreError {
             Self::Workspace(error) => error.kind(),
             Self::Runtime(error) => error.kind(),
             Self::Launches(_) => ErrorKind::Unavailable,
+            Self::Place(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -191,13 +196,14 @@ pub(crate) struct Restorer {
     pub(crate) ports: EnginePorts,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) lifecycle: LifecycleManager,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Restorer {
     /// Reopens the record of an ended session, together with the saga that brings it back.
     ///
-    /// *Flow*: wait for what its end left to be put away → preflight → launch file → one commit →
-    /// the files of the ended launch are removed.
+    /// *Flow*: wait for what its end left to be put away → preflight → launch file → one commit,
+    /// which says whether it starts or waits for a place → the files of the ended launch are removed.
     ///
     /// *Guarantees*: an error means that nothing changed. Of several requests at once one is
     /// granted. A crash before the commit leaves at most a launch file that no session refers to,
@@ -212,17 +218,13 @@ impl Restorer {
         for _ in 0..CONFLICTS_MAX {
             let loaded = self.lifecycle.load(session).await?;
             check_ended(&loaded)?;
+            self.places.check(self.settings.caps.weight_of(&loaded.session.record.agent))?;
             let planned = self.preflight(&loaded, request).await?;
             if let Err(error) = self.ports.launches.write(&planned.file, &[]).await {
                 self.forget(&planned.file.launch).await;
                 return Err(error.into());
             }
-            let now = self.ports.clock.now();
-            let committed = match self.commit_of(&loaded, &planned, now) {
-                Some(commit) => self.lifecycle.commit(commit).await,
-                None => return Err(RestoreError::NotEnded { session: session.clone() }),
-            };
-            match committed {
+            match self.commit(&loaded, &planned).await {
                 Ok(()) => {
                     if let Some(ended) = &loaded.session.record.launch_id {
                         self.forget(ended).await;
@@ -231,17 +233,39 @@ impl Restorer {
                 }
                 Err(error) => {
                     self.forget(&planned.file.launch).await;
-                    if !matches!(error, StoreError::Conflict { .. } | StoreError::Exists { .. }) {
-                        return Err(error.into());
-                    }
+                    let RestoreError::Store(
+                        StoreError::Conflict { .. } | StoreError::Exists { .. },
+                    ) = error
+                    else {
+                        return Err(error);
+                    };
                     last = Some(error);
                 }
             }
         }
-        Err(last.map_or_else(
-            || RestoreError::NoSession { session: session.clone() },
-            RestoreError::Store,
-        ))
+        Err(last.unwrap_or_else(|| RestoreError::NoSession { session: session.clone() }))
+    }
+
+    /// Reopens the session where it then stands: at its first step, or in the queue.
+    async fn commit(&self, loaded: &Loaded, planned: &Planned) -> Result<(), RestoreError> {
+        // Held until the session is committed: it counts from then on.
+        let claim = self.settings.caps.claim_of(&loaded.session);
+        let entrance = self.places.enter(claim).await?;
+        let now = self.ports.clock.now();
+        let (outcome, phase) = if entrance.is_free() {
+            (Outcome::RestoreRequested, Phase::Worktree)
+        } else {
+            (Outcome::RestoreQueued, Phase::Queued)
+        };
+        let fact = Fact { at: now, kind: FactKind::Outcome(outcome) };
+        let Some(mut commit) = self.commit_of(loaded, planned, &fact) else {
+            let session = loaded.session.record.id.clone();
+            return Err(RestoreError::NotEnded { session });
+        };
+        if let Some(next) = &mut commit.next {
+            next.record.phase = phase;
+        }
+        Ok(self.lifecycle.commit(commit).await?)
     }
 
     /// A session that ended a moment ago is still being put away. What takes longer is refused
@@ -400,21 +424,19 @@ impl Restorer {
     }
 
     /// The one commit that reopens a session; `None` when it is not terminal.
-    fn commit_of(&self, loaded: &Loaded, planned: &Planned, now: Moment) -> Option<Commit> {
-        let session = &loaded.session.record.id;
-        let fact = Fact { at: now, kind: FactKind::Outcome(Outcome::RestoreRequested) };
+    fn commit_of(&self, loaded: &Loaded, planned: &Planned, fact: &Fact) -> Option<Commit> {
+        let (session, now) = (&loaded.session.record.id, fact.at);
         let policy = self.settings.policy_of(&loaded.session.record.project);
-        let Step::Change(change) = reduce(&loaded.session, &fact, policy, &now) else {
+        let Step::Change(change) = reduce(&loaded.session, fact, policy, &now) else {
             return None;
         };
-        let mut commit = self.lifecycle.plan(loaded, *change, &fact, now);
+        let mut commit = self.lifecycle.plan(loaded, *change, fact, now);
         if let Some(next) = &mut commit.next {
             let record = &mut next.record;
             record.launch_id = Some(planned.file.launch.clone());
             // The nonce stays that of the ended launch until the first step has ended what still
             // carries it.
             record.handle = None;
-            record.phase = Phase::Worktree;
             record.trouble = None;
             if record.workspace.fate == WorkspaceFate::Removed {
                 // From here on it may be there.

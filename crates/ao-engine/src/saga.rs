@@ -19,7 +19,7 @@ use std::time::Duration;
 use ao_core::ids::SessionId;
 use ao_core::ports::{Commit, CreateRuntime, CreateWorkspace, Expected, Loaded, StoreError};
 use ao_core::saga::{Saga, SagaChange, SagaDirection, SagaKind, SagaStep, SagaTrouble};
-use ao_core::session::{ProcessIdentity, Session, SessionRecord};
+use ao_core::session::{Phase, ProcessIdentity, Session, SessionRecord};
 
 use crate::lifecycle::{LifecycleManager, ObserveError};
 use crate::outlook::{Waited, wait_until};
@@ -27,12 +27,25 @@ use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 use crate::wake::Wake;
 
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    /// There is no saga any more.
+    Over,
+    /// The session waits for a place.
+    Queued,
+    /// It has to wait for something else.
+    Later,
+}
+
 /// What a runner does after one step.
 enum Next {
     /// Look at the saga again.
     Continue,
     /// It cannot go on now; the next pass tries again.
     Later,
+    /// It goes on once there is a place.
+    Queued,
 }
 
 /// Why a step did not get done.
@@ -125,13 +138,17 @@ impl SagaRunner {
         self.ports.tasks.spawn(
             "saga",
             Box::pin(async move {
-                let is_over = runner.run(&guard.session).await;
+                let ran = runner.run(&guard.session).await;
                 let session = guard.session.clone();
                 drop(guard);
-                // A saga that began after the last look and before the guard fell is not missed.
-                if is_over
+                // A saga that began, or a place that was found, after the last look and before the
+                // guard fell is not missed.
+                let is_queued = |loaded: &Loaded| {
+                    loaded.session.record.phase == Phase::Queued && ran == Ran::Queued
+                };
+                if ran != Ran::Later
                     && let Ok(Some(loaded)) = runner.ports.sessions.load(&session).await
-                    && loaded.saga.is_some()
+                    && loaded.saga.as_ref().is_some_and(|it| it.is_cancelled || !is_queued(&loaded))
                 {
                     runner.start(&session);
                 }
@@ -172,21 +189,21 @@ impl SagaRunner {
         Ok(waited == Waited::Met(()))
     }
 
-    /// Runs steps until there is no saga any more (`true`) or it has to wait (`false`).
-    async fn run(&self, session: &SessionId) -> bool {
+    /// Runs steps until there is no saga any more or it has to wait.
+    async fn run(&self, session: &SessionId) -> Ran {
         while !self.wake.is_stopping() {
             let loaded = match self.lifecycle.load(session).await {
                 Ok(loaded) => loaded,
-                Err(ObserveError::NoSession { .. }) => return true,
+                Err(ObserveError::NoSession { .. }) => return Ran::Over,
                 Err(ObserveError::Store(error)) => {
                     tracing::warn!(%session, %error, "A saga waits for the store.");
-                    return false;
+                    return Ran::Later;
                 }
             };
             let Some(saga) = loaded.saga.clone() else {
                 // What ended may free a watch, a message or a place.
                 self.wake.all();
-                return true;
+                return Ran::Over;
             };
             let next = match self.step(&loaded, &saga).await {
                 Err(StepError::Trouble(trouble)) => self.meet(&loaded, saga, trouble).await,
@@ -194,14 +211,15 @@ impl SagaRunner {
             };
             match next {
                 Ok(Next::Continue) | Err(StepError::Again) => {}
-                Ok(Next::Later) => return false,
+                Ok(Next::Later) => return Ran::Later,
+                Ok(Next::Queued) => return Ran::Queued,
                 Err(error @ (StepError::Store(_) | StepError::Trouble(_))) => {
                     tracing::warn!(%session, %error, "A saga waits for the store.");
-                    return false;
+                    return Ran::Later;
                 }
             }
         }
-        false
+        Ran::Later
     }
 
     async fn step(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
@@ -210,6 +228,9 @@ impl SagaRunner {
                 if saga.is_cancelled {
                     self.turn_around(loaded, saga.clone(), None).await?;
                     return Ok(Next::Continue);
+                }
+                if loaded.session.record.phase == Phase::Queued {
+                    return Ok(Next::Queued);
                 }
                 self.launch_step(loaded, saga).await
             }
@@ -248,7 +269,10 @@ impl SagaRunner {
         because: Option<SagaTrouble>,
     ) -> Result<(), StepError> {
         saga.direction = SagaDirection::Unwinding;
-        saga.step = SagaStep::Processes;
+        // Of a spawn that waits for its place nothing was made but its launch file.
+        let is_unbegun =
+            saga.kind == SagaKind::Spawn && loaded.session.record.phase == Phase::Queued;
+        saga.step = if is_unbegun { SagaStep::RemoveFiles } else { SagaStep::Processes };
         saga.attempts = 0;
         saga.because = None;
         let mut record = loaded.session.record.clone();

@@ -19,6 +19,7 @@ use ao_core::session::{BranchFate, RuntimeHandle, Session, WorkspaceFate};
 use ao_core::step::Step;
 
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
+use crate::places::{Places, PlacesReport};
 use crate::ports::EnginePorts;
 use crate::restore::{RestoreError, RestoreReport, RestoreRequest, Restorer};
 use crate::saga::SagaRunner;
@@ -142,6 +143,7 @@ pub struct SessionManager {
     runner: SagaRunner,
     seeder: Seeder,
     restorer: Restorer,
+    places: Arc<Places>,
 }
 
 impl SessionManager {
@@ -150,17 +152,24 @@ impl SessionManager {
         settings: Arc<EngineSettings>,
         lifecycle: LifecycleManager,
         runner: SagaRunner,
+        places: Arc<Places>,
     ) -> Self {
-        let seeder = Seeder { ports: ports.clone(), settings: Arc::clone(&settings) };
+        let seeder = Seeder {
+            ports: ports.clone(),
+            settings: Arc::clone(&settings),
+            places: Arc::clone(&places),
+        };
         let restorer = Restorer {
             ports: ports.clone(),
             settings: Arc::clone(&settings),
             lifecycle: lifecycle.clone(),
+            places: Arc::clone(&places),
         };
-        Self { ports, settings, lifecycle, runner, seeder, restorer }
+        Self { ports, settings, lifecycle, runner, seeder, restorer, places }
     }
 
-    /// Starts a session. It exists, durably, when this returns; its phases go on from there.
+    /// Starts a session. It exists, durably, when this returns; its phases go on from there. Where
+    /// no place is free it waits for one, and nothing of it is made before.
     pub async fn spawn(&self, request: SpawnRequest) -> Result<SessionId, SpawnError> {
         let session = self.seeder.seed(request).await?;
         self.runner.start(&session);
@@ -177,6 +186,11 @@ impl SessionManager {
         let report = self.restorer.reopen(request).await?;
         self.runner.start(&request.session);
         Ok(report)
+    }
+
+    /// Who holds the places that there are, and who waits for one.
+    pub async fn places(&self) -> Result<PlacesReport, SessionError> {
+        Ok(self.places.report().await?)
     }
 
     /// Reads a session with what is in flight for it.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ao_core::capacity::Caps;
 use ao_core::ids::{NodeId, ProjectId, SessionId};
 use ao_core::policy::Policy;
 
@@ -28,6 +29,8 @@ pub struct EngineSettings {
     pub kill_grace: Duration,
     /// How long a launcher may take to become its agent.
     pub exec_proof_for_max: Duration,
+    /// How many sessions may run at once.
+    pub caps: Caps,
     /// Rules for projects without rules of their own.
     pub policy: Policy,
     /// Rules of projects.
@@ -80,6 +83,7 @@ mod tests {
             activity_interval: Duration::ZERO,
             kill_grace: Duration::ZERO,
             exec_proof_for_max: Duration::ZERO,
+            caps: Caps::default(),
             policy: Policy::default(),
             policies: BTreeMap::from([(app.clone(), own.clone())]),
         };

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ao_core::capacity::Claim;
 use ao_core::ids::{
     AgentName, BranchName, IdempotencyKey, IssueRef, LaunchId, Nonce, ProjectId, RefName, SessionId,
 };
 use ao_core::ledger::Ledger;
 use ao_core::ports::{
     Agent, AgentError, Commit, CreateRuntime, CreateWorkspace, ErrorKind, Expected, LaunchFile,
-    LaunchRequest, LaunchesError, RuntimeError, StoreError, WorkspaceError,
+    LaunchRequest, LaunchesError, RuntimeError, StoreError, Workspace, WorkspaceError,
 };
 use ao_core::project::Project;
 use ao_core::record::{Lifecycle, SessionReason};
@@ -21,6 +22,7 @@ use ao_core::session::{
 use ao_core::time::Moment;
 
 use crate::codes;
+use crate::places::{PlaceError, Places};
 use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 
@@ -83,6 +85,9 @@ pub enum SpawnError {
     /// The launch file cannot be written.
     #[error(transparent)]
     Launches(#[from] LaunchesError),
+    /// It cannot even wait for a place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -97,6 +102,7 @@ impl SpawnError {
             Self::Workspace(error) => error.code(),
             Self::Runtime(error) => codes::of_runtime(error),
             Self::Launches(_) => codes::HOME_UNWRITABLE,
+            Self::Place(error) => error.code(),
             Self::Store(_) => codes::STORE_FAILED,
         }
     }
@@ -109,6 +115,7 @@ impl SpawnError {
             Self::Workspace(error) => error.kind(),
             Self::Runtime(error) => error.kind(),
             Self::Launches(_) => ErrorKind::Unavailable,
+            Self::Place(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -129,12 +136,14 @@ struct Planned {
 pub(crate) struct Seeder {
     pub(crate) ports: EnginePorts,
     pub(crate) settings: Arc<EngineSettings>,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Seeder {
     /// Makes a session durable, with the saga that will start it, and returns its id.
     ///
-    /// *Flow*: recognise a repeated request → preflight → launch file → one commit.
+    /// *Flow*: recognise a repeated request → preflight → launch file → one commit, which says
+    /// whether it starts or waits for a place.
     ///
     /// *Guarantees*: an error means that there is no session. A crash before the commit leaves at
     /// most a launch file that no session refers to, which the next boot removes.
@@ -149,6 +158,7 @@ impl Seeder {
             .agents
             .get(&request.agent)
             .ok_or_else(|| SpawnError::NoAgent { agent: request.agent.clone() })?;
+        self.places.check(self.settings.caps.weight_of(&request.agent))?;
         let planned = self.preflight(&request, agent.as_ref()).await?;
         let launch_file = LaunchFile {
             launch: planned.launch.clone(),
@@ -162,17 +172,35 @@ impl Seeder {
             self.take_back(&launch).await;
             return Err(error.into());
         }
-        let now = self.ports.clock.now();
-        match self.ports.sessions.commit(seed_commit(&self.settings, request, planned, now)).await {
-            Ok(_) => Ok(launch_file.session),
+        match self.commit(request, planned).await {
+            Ok(()) => Ok(launch_file.session),
             Err(error) => {
                 self.take_back(&launch).await;
-                if let StoreError::KeyTaken { session } = error {
+                if let SpawnError::Store(StoreError::KeyTaken { session }) = error {
                     return Ok(session);
                 }
-                Err(error.into())
+                Err(error)
             }
         }
+    }
+
+    /// Commits the session where it stands: at its first step, or in the queue.
+    async fn commit(&self, request: SpawnRequest, planned: Planned) -> Result<(), SpawnError> {
+        let claim = Claim {
+            session: planned.session.clone(),
+            project: request.project.id.clone(),
+            weight: self.settings.caps.weight_of(&request.agent),
+        };
+        // Held until the session is committed: it counts from then on.
+        let entrance = self.places.enter(claim).await?;
+        let now = self.ports.clock.now();
+        let mut commit = seed_commit(&self.settings, request, planned, now);
+        if let Some(next) = commit.next.as_mut().filter(|_| !entrance.is_free()) {
+            next.record.phase = Phase::Queued;
+            next.lifecycle = Lifecycle::seeded(SessionReason::QueuedForCapacity, now);
+        }
+        self.ports.sessions.commit(commit).await?;
+        Ok(())
     }
 
     /// Removes the file of a launch that came to nothing: it holds the caller's environment.
@@ -207,37 +235,14 @@ impl Seeder {
         self.ports.runtime.find(&runtime).await.map(drop)?;
 
         let session = self.ports.projects.next_session_id(&request.project.id).await?;
-        let (workspace, pre_image) = self.free_workspace(request, &session).await?;
+        let asked = self.workspace_of(request, &session);
+        let (workspace, pre_image) = free_workspace(self.ports.workspace.as_ref(), asked).await?;
         let env = self.env_of(request, &session, &launch, &nonce);
         Ok(Planned { session, launch, nonce, workspace, pre_image, env })
     }
 
-    /// A worktree on the branch that was asked for, or on one of the session's own name that nobody
-    /// has: another home on this repository counts its sessions, and names their branches, alike.
-    async fn free_workspace(
-        &self,
-        request: &SpawnRequest,
-        session: &SessionId,
-    ) -> Result<(CreateWorkspace, PreImage), SpawnError> {
-        let mut workspace = self.workspace_of(request, session);
-        for n in 2..=BRANCHES_TRIED_MAX {
-            let pre_image = self.ports.workspace.preflight(&workspace).await;
-            let is_free = match &pre_image {
-                Ok(found) => found.branch_at.is_none(),
-                Err(error) => !matches!(error, WorkspaceError::BranchTaken { .. }),
-            };
-            if is_free || request.branch.is_some() {
-                return Ok((workspace, pre_image?));
-            }
-            workspace.branch = BranchName::new(format!("ao/{session}.{n}"));
-        }
-        let pre_image = self.ports.workspace.preflight(&workspace).await?;
-        Ok((workspace, pre_image))
-    }
-
     fn workspace_of(&self, request: &SpawnRequest, session: &SessionId) -> CreateWorkspace {
-        let branch =
-            request.branch.clone().unwrap_or_else(|| BranchName::new(format!("ao/{session}")));
+        let branch = request.branch.clone().unwrap_or_else(|| own_branch(session));
         CreateWorkspace {
             repo: request.project.path.clone(),
             session: session.clone(),
@@ -285,6 +290,35 @@ impl Seeder {
         let named = Named { session, project, issue, launch, nonce };
         agent_env(&self.settings, &request.env, named)
     }
+}
+
+/// The branch of a session for which none was asked for.
+fn own_branch(session: &SessionId) -> BranchName {
+    BranchName::new(format!("ao/{session}"))
+}
+
+/// A worktree on the branch that was asked for, or on one of the session's own name that nobody
+/// has: another home on this repository counts its sessions, and names their branches, alike.
+pub(crate) async fn free_workspace(
+    port: &dyn Workspace,
+    mut asked: CreateWorkspace,
+) -> Result<(CreateWorkspace, PreImage), WorkspaceError> {
+    let own = own_branch(&asked.session);
+    let numbered = format!("{own}.");
+    let is_own = asked.branch == own || asked.branch.as_str().starts_with(&numbered);
+    for n in 2..=BRANCHES_TRIED_MAX {
+        let pre_image = port.preflight(&asked).await;
+        let is_free = match &pre_image {
+            Ok(found) => found.branch_at.is_none(),
+            Err(error) => !matches!(error, WorkspaceError::BranchTaken { .. }),
+        };
+        if is_free || !is_own {
+            return Ok((asked, pre_image?));
+        }
+        asked.branch = BranchName::new(format!("{numbered}{n}"));
+    }
+    let pre_image = port.preflight(&asked).await?;
+    Ok((asked, pre_image))
 }
 
 /// Whom the variables of a launch name.

@@ -15,6 +15,8 @@ pub(crate) struct Wake {
     pub(crate) messenger: Arc<Notify>,
     /// Sessions, deadlines or servers may want a look.
     pub(crate) reaper: Arc<Notify>,
+    /// A place may have become free.
+    pub(crate) places: Arc<Notify>,
     looks: Arc<Mutex<BTreeSet<SessionId>>>,
     stopping: watch::Sender<bool>,
 }
@@ -25,6 +27,7 @@ impl Wake {
             dispatcher: Arc::default(),
             messenger: Arc::default(),
             reaper: Arc::default(),
+            places: Arc::default(),
             looks: Arc::default(),
             stopping: watch::Sender::new(false),
         }
@@ -35,6 +38,7 @@ impl Wake {
         self.dispatcher.notify_one();
         self.messenger.notify_one();
         self.reaper.notify_one();
+        self.places.notify_one();
     }
 
     /// Asks for a look at a session before the next pass.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ao_core::agent::Signals;
+use ao_core::capacity::Caps;
 use ao_core::echo::PromptEcho;
 use ao_core::fact::{Fact, FactKind, SignalDetail, SignalFact};
 use ao_core::ids::{AgentName, FactId, HomeId, NodeId, NotifierId, Pid, ProjectId, SessionId};
@@ -91,6 +92,7 @@ impl World {
                 activity_interval: Duration::from_millis(500),
                 kill_grace: Duration::from_secs(2),
                 exec_proof_for_max: Duration::from_secs(10),
+                caps: Caps::default(),
                 policy,
                 policies: BTreeMap::new(),
             },

@@ -12,6 +12,7 @@ mod harness;
 mod messages;
 mod observer;
 mod outages;
+mod places;
 mod races;
 mod reactions;
 mod restore;

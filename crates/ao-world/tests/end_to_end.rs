@@ -3,6 +3,7 @@
 //! Agents are shell scripts: what is shown here holds for any program in a terminal.
 
 mod bad_input;
+mod capacity;
 mod crash;
 mod damage;
 mod death;

@@ -2,7 +2,7 @@
 
 use ao_api::ClientError;
 use ao_api::kill::{BranchOutcome, KillRequest, KillResponse, WorkspaceOutcome};
-use ao_api::session::SessionsQuery;
+use ao_api::session::{Phase, SessionsQuery};
 use clap::Args;
 
 use crate::context::Context;
@@ -34,7 +34,9 @@ pub(crate) async fn run(
     let is_one = args.ids.len() == 1;
     let ids = if args.all {
         let query = SessionsQuery { project: args.project, all: false };
-        let sessions = context.client.sessions(&query).await?;
+        let mut sessions = context.client.sessions(&query).await?;
+        // Those that wait first: a place that becomes free would start them.
+        sessions.sort_by_key(|session| session.phase != Phase::Queued);
         sessions.into_iter().map(|session| session.id).collect()
     } else {
         resolve(&args.ids, context).await?

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ao_api::client::EventStream;
 use ao_api::session::{Session, SessionsQuery};
+use ao_api::status::Capacity;
 use clap::Args;
 use jiff::Timestamp;
 
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: LsArgs, context: &Context<'_>, ui: &mut Ui) -> Res
         }
         draw(&sessions, &query, ui)?;
         note_lost(&sessions, ui);
+        note_queue(&sessions, context, ui).await?;
         return Ok(());
     }
     watch(&query, context, ui).await
@@ -120,13 +122,42 @@ fn note_lost(sessions: &[Session], ui: &mut Ui) {
     }
 }
 
+/// Whoever waits wants to know for whom.
+async fn note_queue(
+    sessions: &[Session],
+    context: &Context<'_>,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    if sessions.iter().any(|session| session.queue.is_some()) {
+        let capacity = context.client.status().await?.capacity;
+        ui.note(queue_words(&capacity));
+    }
+    Ok(())
+}
+
+fn queue_words(capacity: &Capacity) -> String {
+    let n_waiting = usize::try_from(capacity.queued).unwrap_or(usize::MAX);
+    let waiting = text::count(n_waiting, "session waits", "sessions wait");
+    let of = capacity.max.map(|max| format!(" of {max}")).unwrap_or_default();
+    let holders = super::status::holders(capacity);
+    format!("{waiting} for a place; {}{of} are taken, by {holders}.", capacity.taken)
+}
+
+/// The status, with the place in the queue of one that waits.
+fn status(session: &Session) -> String {
+    match &session.queue {
+        Some(queue) => format!("{} ({})", session.status, queue.position),
+        None => session.status.clone(),
+    }
+}
+
 fn row(session: &Session, now: Timestamp) -> Vec<String> {
     let changes = session.changes.filter(|changes| changes.files > 0);
     let pr = session.lifecycle.pr.number;
     vec![
         session.id.clone(),
         text::or_nothing(session.name.as_deref().or(session.issue.as_deref())),
-        session.status.clone(),
+        status(session),
         text::or_nothing(session.activity.as_deref()),
         session.agent.clone(),
         changes.map_or_else(
@@ -141,7 +172,8 @@ fn row(session: &Session, now: Timestamp) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use ao_api::session::Changes;
+    use ao_api::session::{Changes, Queue};
+    use ao_api::status::Holder;
 
     use super::*;
     use crate::commands::sample;
@@ -168,5 +200,23 @@ mod tests {
         app-1   fix the login p…  ci_failed  active    command  +120 -7  #12   4m  $0.42
         app-10  -                 working    -         command  -        -     4m      -
         ");
+    }
+    #[test]
+    fn one_that_waits_shows_its_number_and_the_list_says_for_whom() {
+        let mut waiting = sample::session("app-3");
+        waiting.status = "queued".to_owned();
+        let reason = "all 2 places are taken".to_owned();
+        waiting.queue = Some(Queue { position: 2, of: 3, places: 1, reason });
+        assert_eq!(status(&waiting), "queued (2)");
+        let holder = |session: &str| Holder { session: session.to_owned(), places: 1 };
+        let capacity = Capacity {
+            max: Some(2),
+            taken: 2,
+            queued: 3,
+            holders: vec![holder("app-1"), holder("app-2")],
+            ..Capacity::default()
+        };
+        let told = "3 sessions wait for a place; 2 of 2 are taken, by app-1, app-2.";
+        assert_eq!(queue_words(&capacity), told);
     }
 }

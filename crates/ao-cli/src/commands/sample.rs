@@ -20,6 +20,7 @@ pub(crate) fn session(id: &str) -> Session {
         status: "working".to_owned(),
         activity: None,
         phase: Phase::Running,
+        queue: None,
         model: None,
         permission_mode: None,
         agent_session_id: None,

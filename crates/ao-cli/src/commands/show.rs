@@ -1,6 +1,6 @@
 //! `ao show`: one session.
 
-use ao_api::session::{Restorable, Session};
+use ao_api::session::{Queue, Restorable, Session};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -62,6 +62,7 @@ fn optional_lines(session: &Session) -> Vec<(&'static str, String)> {
     let own = |value: &Option<String>| value.as_deref().map(text::one_line);
     let pr = &session.lifecycle.pr;
     let candidates = [
+        ("queue", session.queue.as_ref().map(queue_text)),
         ("name", own(&session.name)),
         ("issue", own(&session.issue)),
         ("model", own(&session.model)),
@@ -105,6 +106,10 @@ fn optional_lines(session: &Session) -> Vec<(&'static str, String)> {
         ("trouble", own(&session.trouble)),
     ];
     candidates.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn queue_text(queue: &Queue) -> String {
+    format!("number {} of {}: {}", queue.position, queue.of, text::one_line(&queue.reason))
 }
 
 fn tokens(input: Option<u64>, output: Option<u64>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::settle::{self, name_others, settle};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::stdin;
-use crate::ui::Ui;
+use crate::ui::{Ui, text};
 
 /// Arguments of `ao spawn`.
 #[derive(Debug, Default, Args)]
@@ -100,7 +100,10 @@ pub(crate) async fn run(
             let settled = settle(session, settle::SPAWN, context, progress).await;
             let settled = settled.map_err(|error| with_others(error, &sessions, at))?;
             if settled.phase == Phase::Queued {
-                ui.note(format!("{}: waits for a free place", settled.id));
+                let why =
+                    settled.queue.as_ref().map(|it| format!(": {}", text::one_line(&it.reason)));
+                let why = why.unwrap_or_default();
+                ui.note(format!("{} waits for a place{why}", settled.id));
             }
             if let Some(session) = sessions.get_mut(at) {
                 *session = settled;

@@ -1,7 +1,7 @@
 //! `ao status`: the daemon about itself.
 
 use ao_api::VERSION;
-use ao_api::status::{DaemonStatus, SpoolCounts};
+use ao_api::status::{Capacity, DaemonStatus, SpoolCounts};
 
 use crate::context::Context;
 use crate::env;
@@ -21,8 +21,6 @@ fn render(status: &DaemonStatus, started: &str) -> String {
     let readiness = if status.ready { "ready" } else { "starting" };
     let by_status: Vec<String> =
         status.sessions.by_status.iter().map(|(status, n)| format!("{n} {status}")).collect();
-    let cap =
-        status.capacity.max.map_or_else(|| "no cap".to_owned(), |max| format!("{max} at most"));
     let servers = match status.tmux_sockets.as_slice() {
         [] => text::NOTHING.to_owned(),
         sockets => sockets.join("\n          "),
@@ -35,7 +33,7 @@ fn render(status: &DaemonStatus, started: &str) -> String {
          socket    {socket}\n\
          tmux      {servers}\n\
          sessions  {live} live of {total}{listed}\n\
-         capacity  {used} in use, {queued} queued, {cap}\n\
+         capacity  {capacity}\n\
          forge     {state}{scm}\n\
          signals   {signals}\n",
         pid = status.pid,
@@ -49,11 +47,38 @@ fn render(status: &DaemonStatus, started: &str) -> String {
         } else {
             format!(": {}", by_status.join(", "))
         },
-        used = status.capacity.live,
-        queued = status.capacity.queued,
+        capacity = capacity(&status.capacity),
         state = status.scm.state,
         signals = signals(status.spool),
     )
+}
+
+/// The places, who holds them, and who waits.
+fn capacity(capacity: &Capacity) -> String {
+    let mut lines = vec![match capacity.max {
+        Some(max) => {
+            format!("{} of {max} places taken, {} queued", capacity.taken, capacity.queued)
+        }
+        None => format!("{} places taken, {} queued, no cap", capacity.taken, capacity.queued),
+    }];
+    lines.extend(capacity.per_project.map(|max| format!("{max} at most for each project")));
+    if !capacity.holders.is_empty() {
+        lines.push(format!("held by {}", holders(capacity)));
+    }
+    for (n, waiting) in (1_u64..).zip(&capacity.queue) {
+        lines.push(format!("{n}. {}: {}", waiting.session, text::one_line(&waiting.reason)));
+    }
+    lines.join("\n          ")
+}
+
+/// Who holds the places, each with how many it holds when that is not one.
+pub(crate) fn holders(capacity: &Capacity) -> String {
+    let named = capacity.holders.iter().map(|holder| match holder.places {
+        1 => holder.session.clone(),
+        n => format!("{} ({n})", holder.session),
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { "nobody".to_owned() } else { named.join(", ") }
 }
 
 /// What became of signals that were not taken in at once; the usual answer is one word.
@@ -67,7 +92,7 @@ fn signals(spool: SpoolCounts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ao_api::status::{Capacity, Scm, SessionCounts};
+    use ao_api::status::{Holder, Scm, SessionCounts, Waiting};
 
     use super::*;
 
@@ -87,7 +112,22 @@ mod tests {
                 live: 3,
                 by_status: [("idle".to_owned(), 1), ("working".to_owned(), 2)].into(),
             },
-            capacity: Capacity { max: Some(8), live: 3, queued: 0 },
+            capacity: Capacity {
+                max: Some(4),
+                per_project: Some(3),
+                taken: 3,
+                live: 2,
+                queued: 1,
+                holders: vec![
+                    Holder { session: "app-1".to_owned(), places: 1 },
+                    Holder { session: "web-1".to_owned(), places: 2 },
+                ],
+                queue: vec![Waiting {
+                    session: "web-2".to_owned(),
+                    places: 2,
+                    reason: "project `web` has 3 places, held by `web-1`".to_owned(),
+                }],
+            },
             scm: Scm { state: "off".to_owned(), reason: Some("no token".to_owned()) },
             spool: SpoolCounts { waiting: 2, lost: 0, unreadable: 1 },
         };
@@ -99,7 +139,10 @@ mod tests {
         tmux      /h/t-app
                   /h/t-web
         sessions  3 live of 4: 1 idle, 2 working
-        capacity  3 in use, 0 queued, 8 at most
+        capacity  3 of 4 places taken, 1 queued
+                  3 at most for each project
+                  held by app-1, web-1 (2)
+                  1. web-2: project `web` has 3 places, held by `web-1`
         forge     off (no token)
         signals   2 waiting, 1 unreadable
         ");

@@ -28,7 +28,9 @@ pub(super) fn decided(
         let is_mover = rule != Rule::Healthy || entry.fact.at == lifecycle.state_since;
         leads_here.contains(&rule) && is_mover && !is_goodbye(&entry.fact.kind)
     });
-    let known = entry.map(|entry| entry.because.rule).or_else(|| leads_here.first().copied());
+    // One that was only asked for was decided by nothing, unless the journal says so.
+    let likeliest = leads_here.first().copied().filter(|_| !is_only_asked_for(lifecycle));
+    let known = entry.map(|entry| entry.because.rule).or(likeliest);
     let Some(rule) = known else {
         return Decided {
             rule: None,
@@ -59,16 +61,22 @@ const fn is_goodbye(kind: &FactKind) -> bool {
     }
 }
 
-/// The rules that can lead to the verdict of a record, the likeliest first; none leads to a session
-/// that was only asked for.
+/// Whether nothing but a request may have made what a record says.
+fn is_only_asked_for(lifecycle: &Lifecycle) -> bool {
+    lifecycle.session.state == SessionState::NotStarted
+        && lifecycle.launch.is_none()
+        && lifecycle.session.reason != SessionReason::RestoreRequested
+}
+
+/// The rules that can lead to the verdict of a record, the likeliest first.
 fn leads_to(lifecycle: &Lifecycle) -> &'static [Rule] {
     let reason = lifecycle.session.reason;
     match lifecycle.session.state {
         SessionState::NotStarted if lifecycle.launch.is_some() => &[Rule::Launched, Rule::Healthy],
         SessionState::NotStarted if reason == SessionReason::RestoreRequested => {
-            &[Rule::RestoreRequested]
+            &[Rule::RestoreRequested, Rule::PlaceFound]
         }
-        SessionState::NotStarted => &[],
+        SessionState::NotStarted => &[Rule::PlaceFound, Rule::RestoreRequested],
         SessionState::Working | SessionState::Idle | SessionState::NeedsInput => {
             &[Rule::Settled, Rule::ClaimedDone, Rule::Healthy]
         }
@@ -148,6 +156,7 @@ pub(super) fn meaning(rule: Rule, policy: &Policy) -> String {
         | Rule::SpawnFailed
         | Rule::RuntimeDestroyed
         | Rule::RestoreRequested
+        | Rule::PlaceFound
         | Rule::PullRequests
         | Rule::DeadlineDue
         | Rule::DeadlineOver
@@ -231,6 +240,7 @@ fn of_others(rule: Rule) -> &'static str {
         (Rule::SpawnFailed, "a start that fails is undone, and ends the session"),
         (Rule::RuntimeDestroyed, "its terminal was put away after its end"),
         (Rule::RestoreRequested, "a restore reopens a session that has ended"),
+        (Rule::PlaceFound, "a session that waited is started as soon as a place is free for it"),
         (
             Rule::PullRequests,
             "the worst open pull request is shown before what the agent does, unless a human is \

@@ -17,7 +17,10 @@ pub(super) fn reduce(plan: &mut Plan<'_>, outcome: &Outcome) -> Rule {
         Outcome::SpawnFailed => spawn_failed(plan),
         Outcome::EndRequested(intent) => end_requested(plan, *intent),
         Outcome::RuntimeDestroyed => runtime_destroyed(plan),
-        Outcome::RestoreRequested => restore_requested(plan),
+        Outcome::RestoreRequested => reopened(plan, SessionReason::RestoreRequested),
+        Outcome::RestoreQueued => reopened(plan, SessionReason::QueuedForCapacity),
+        Outcome::SpawnAdmitted => admitted(plan, SessionReason::SpawnRequested),
+        Outcome::RestoreAdmitted => admitted(plan, SessionReason::RestoreRequested),
     }
 }
 
@@ -28,7 +31,9 @@ fn launched(plan: &mut Plan<'_>, launch: &Launch) -> Rule {
     if plan.lifecycle.launch.as_ref().is_some_and(|known| known.id == launch.id) {
         return Rule::Unchanged;
     }
-    if plan.lifecycle.session.state != SessionState::NotStarted {
+    let session = plan.lifecycle.session;
+    let is_queued = session.reason == SessionReason::QueuedForCapacity;
+    if session.state != SessionState::NotStarted || is_queued {
         plan.set_session(SessionState::NotStarted, SessionReason::SpawnRequested);
     }
     forget_the_launch(&mut plan.lifecycle);
@@ -104,7 +109,7 @@ fn runtime_destroyed(plan: &mut Plan<'_>) -> Rule {
 }
 
 /// Reopens a terminal session. What the forge said is forgotten: it is about the work before.
-fn restore_requested(plan: &mut Plan<'_>) -> Rule {
+fn reopened(plan: &mut Plan<'_>, reason: SessionReason) -> Rule {
     if !plan.lifecycle.is_terminal() {
         return Rule::Unchanged;
     }
@@ -112,10 +117,22 @@ fn restore_requested(plan: &mut Plan<'_>) -> Rule {
     plan.lifecycle = Lifecycle {
         revision,
         pr: PrVerdict { state: PrState::None, reason: PrReason::ClearedOnRestore, number: None },
-        ..Lifecycle::seeded(SessionReason::RestoreRequested, plan.fact.at)
+        ..Lifecycle::seeded(reason, plan.fact.at)
     };
     for key in std::mem::take(&mut plan.ledger.open).into_keys() {
         plan.disarm(DeadlineKind::Escalate(key));
     }
     Rule::RestoreRequested
+}
+
+/// A session that waited for a place is started like any other.
+fn admitted(plan: &mut Plan<'_>, reason: SessionReason) -> Rule {
+    if plan.lifecycle.is_terminal() {
+        return Rule::Terminal;
+    }
+    if plan.lifecycle.session.reason != SessionReason::QueuedForCapacity {
+        return Rule::Unchanged;
+    }
+    plan.set_session(SessionState::NotStarted, reason);
+    Rule::PlaceFound
 }

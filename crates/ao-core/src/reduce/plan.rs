@@ -276,6 +276,7 @@ const fn unchanged(rule: Rule) -> Rule {
         | Rule::SpawnFailed
         | Rule::RuntimeDestroyed
         | Rule::RestoreRequested
+        | Rule::PlaceFound
         | Rule::PullRequests
         | Rule::DeadlineDue
         | Rule::SignalsLost
@@ -303,6 +304,8 @@ pub(crate) fn describe_fact(kind: &FactKind) -> Option<String> {
             Outcome::EndRequested(intent) => format!("{intent} was asked for"),
             Outcome::RuntimeDestroyed => "the runtime was torn down".to_owned(),
             Outcome::RestoreRequested => "a restore was asked for".to_owned(),
+            Outcome::RestoreQueued => "a restore was asked for, and waits for a place".to_owned(),
+            Outcome::SpawnAdmitted | Outcome::RestoreAdmitted => "a place was free".to_owned(),
         },
         FactKind::Due(kind) => format!("deadline {} came due", describe_deadline(kind)),
         FactKind::IdleDue(work) => {

@@ -193,13 +193,15 @@ pub struct AgentTable {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CapacityTable {
-    /// Sessions that may run at once; 0 for no cap (`AO_MAX_SESSIONS`).
+    /// Places for sessions that run at once (`AO_MAX_SESSIONS`); 0 for no cap. By default one for
+    /// each 600 MB of memory beyond 2 GiB, and 4 at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
-    /// The same for each project.
+    /// Places for the sessions of each project; 0 for no cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_project: Option<u32>,
-    /// How many places a session of an agent takes, by the agent's name.
+    /// How many places a session of an agent takes, by the agent's name: 1 by default, 0 for
+    /// `command`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weight: BTreeMap<String, u32>,
 }

@@ -224,11 +224,40 @@ fn what_is_shown_reads_back_as_the_same() {
 }
 
 #[test]
+fn places_follow_from_the_memory_unless_somebody_says_how_many() {
+    let caps = |text: &str, env: &[(&str, &str)]| {
+        let gib = 1024 * 1024 * 1024;
+        parse(text, env).unwrap().with_memory(Some(16 * gib)).caps()
+    };
+    let agent = |name: &str| AgentName::parse(name).unwrap();
+    let plain = caps("", &[]);
+    assert_eq!((plain.max, plain.per_project), (Some(25), None));
+    assert_eq!(plain.weight_of(&agent("claude-code")), 1);
+    assert_eq!(plain.weight_of(&agent("command")), 0, "a program is no agent");
+    assert_eq!(parse("", &[]).unwrap().caps().max, Some(4), "of unknown memory");
+
+    let text = "[capacity]\nmax = 7\nper_project = 3\nweight = { command = 2, codex = 0 }\n";
+    let given = caps(text, &[]);
+    assert_eq!((given.max, given.per_project), (Some(7), Some(3)));
+    assert_eq!(given.weight_of(&agent("command")), 2);
+    assert_eq!(given.weight_of(&agent("codex")), 0);
+    assert_eq!(caps(text, &[("AO_MAX_SESSIONS", "9")]).max, Some(9));
+    assert_eq!(caps(text, &[("AO_MAX_SESSIONS", "0")]).max, None);
+    assert_eq!(caps("[capacity]\nmax = 0\nper_project = 0\n", &[]).per_project, None);
+}
+
+#[test]
+fn a_weight_of_what_can_be_no_agent_is_a_mistake() {
+    let error = parse("[capacity]\nweight = { 'a b' = 2 }\n", &[]).unwrap_err().to_string();
+    assert!(error.contains("line 2"), "{error}");
+}
+
+#[test]
 fn a_key_without_effect_is_named() {
     let text = "[defaults]\nlink = ['a']\ndisposable = ['target']\n[projects.app]\n\
                 disposable = ['x']\nbase = 'main'\n[capacity]\nmax = 3\n";
     let keys = parse(text, &[]).unwrap().without_effect();
-    assert_eq!(keys, ["defaults.link", "projects.app.disposable", "capacity"]);
+    assert_eq!(keys, ["defaults.link", "projects.app.disposable"]);
     assert!(parse("[defaults]\nagent = 'x'\n", &[]).unwrap().without_effect().is_empty());
 }
 

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::extract::Id;
+use super::sessions::queue_of;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::wire;
@@ -55,6 +56,15 @@ pub(crate) async fn explain(
     let explained = ao_core::explain::explain(&session, &beside, &policy, &now);
     let (screen, unseen) = screen(&app, &session).await;
     let mut on_wire = wire::explain(&session, explained, screen);
+    let queue = queue_of(&app, std::slice::from_ref(&session)).await?;
+    on_wire.facts.extend(queue.and_then(|queue| {
+        Some(ExplainFact {
+            kind: "queue".to_owned(),
+            value: wire::queue_words(&queue, &id)?,
+            at: Some(wire::time(now.wall)),
+            source: "session_manager".to_owned(),
+        })
+    }));
     on_wire.facts.extend(unseen.map(|why| ExplainFact {
         kind: "screen".to_owned(),
         value: format!("cannot be read: {why}"),

@@ -29,6 +29,6 @@ pub(crate) async fn restore(
     let work = async move { Ok(manager.restore(&request).await?) };
     let report = app.finish("restore", work).await?;
     let session = sessions::read(&app, &id).await?;
-    let session = sessions::on_wire(&app, &session).await;
+    let session = sessions::on_wire(&app, &session).await?;
     Ok((StatusCode::ACCEPTED, Json(Restored { session, lost: report.lost })))
 }

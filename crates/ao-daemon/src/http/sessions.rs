@@ -9,7 +9,8 @@ use ao_api::session::{
 };
 use ao_core::ids::{Pid, ProjectId, SessionId};
 use ao_core::ports::{RemovalMode, SessionFilter};
-use ao_core::session::Session;
+use ao_core::session::{Phase, Session};
+use ao_engine::PlacesReport;
 use axum::Json;
 use axum::extract::State;
 
@@ -34,7 +35,11 @@ pub(crate) async fn list(
     let sessions = app.ports.sessions.list(&filter).await?;
     let manager = &app.engine.sessions;
     let diffs = app.diffs.of(&sessions, manager, app.ports.clock.as_ref()).await;
-    let on_wire = sessions.iter().map(|it| wire::session(it, diffs.get(&it.record.id).copied()));
+    let queue = queue_of(&app, &sessions).await?;
+    let on_wire = sessions.iter().map(|it| {
+        let id = &it.record.id;
+        wire::session(it, diffs.get(id).copied(), queue.as_ref().and_then(|it| wire::queue(it, id)))
+    });
     Ok(Json(on_wire.collect()))
 }
 
@@ -42,7 +47,7 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Id(id): Id<SessionId>,
 ) -> Result<Json<WireSession>, Fault> {
-    Ok(Json(on_wire(&app, &read(&app, &id).await?).await))
+    Ok(Json(on_wire(&app, &read(&app, &id).await?).await?))
 }
 
 pub(crate) async fn resolve(
@@ -88,11 +93,26 @@ pub(crate) async fn read(app: &App, id: &SessionId) -> Result<Session, Fault> {
     session.ok_or_else(|| Fault::session_unknown(id.as_str()))
 }
 
+/// Who waits for a place; not asked for when none of these sessions does.
+pub(crate) async fn queue_of(
+    app: &App,
+    sessions: &[Session],
+) -> Result<Option<PlacesReport>, Fault> {
+    if sessions.iter().all(|session| session.record.phase != Phase::Queued) {
+        return Ok(None);
+    }
+    Ok(Some(app.engine.sessions.places().await?))
+}
+
 /// A session on the wire, with what it changed.
-pub(crate) async fn on_wire(app: &App, session: &Session) -> WireSession {
+pub(crate) async fn on_wire(app: &App, session: &Session) -> Result<WireSession, Fault> {
     let (manager, clock) = (&app.engine.sessions, app.ports.clock.as_ref());
-    let diffs = app.diffs.of(std::slice::from_ref(session), manager, clock).await;
-    wire::session(session, diffs.get(&session.record.id).copied())
+    let sessions = std::slice::from_ref(session);
+    let diffs = app.diffs.of(sessions, manager, clock).await;
+    let queue = queue_of(app, sessions).await?;
+    let id = &session.record.id;
+    let queue = queue.as_ref().and_then(|it| wire::queue(it, id));
+    Ok(wire::session(session, diffs.get(id).copied(), queue))
 }
 
 /// A name for people; none when it is empty.

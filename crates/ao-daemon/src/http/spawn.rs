@@ -36,7 +36,7 @@ pub(crate) async fn spawn(
     let work = async move { Ok(manager.spawn(request).await?) };
     let id = app.finish("spawn", work).await?;
     let session = sessions::read(&app, &id).await?;
-    Ok((StatusCode::CREATED, Json(sessions::on_wire(&app, &session).await)))
+    Ok((StatusCode::CREATED, Json(sessions::on_wire(&app, &session).await?)))
 }
 
 /// What was asked over what the project says.

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ao_api::status::{
-    Capacity, DaemonStatus, Scm, SessionCounts, ShutdownRequest, ShutdownResponse,
-};
+use ao_api::status::{DaemonStatus, Scm, SessionCounts, ShutdownRequest, ShutdownResponse};
 use ao_core::ports::{RemovalMode, SessionFilter};
 use ao_core::session::{Phase, Session};
 use ao_core::status::status as display_status;
@@ -41,11 +39,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Json<DaemonSta
         tmux_sockets: tmux_sockets.into_iter().collect(),
         ready: app.is_ready(),
         started_at: wire::time(app.started_at),
-        capacity: Capacity {
-            max: app.config.max_sessions().map(u64::from),
-            live: count(sessions.iter().filter(|session| !session.lifecycle.is_terminal())),
-            queued: count(sessions.iter().filter(|it| it.record.phase == Phase::Queued)),
-        },
+        capacity: wire::capacity(&app.engine.sessions.places().await?),
         sessions: counts(&sessions),
         scm: Scm {
             state: "off".to_owned(),
@@ -66,7 +60,10 @@ pub(crate) async fn shutdown(
             return Err(Fault::starting());
         }
         let filter = SessionFilter { project: None, with_terminal: false };
-        for session in app.ports.sessions.list(&filter).await? {
+        let mut sessions = app.ports.sessions.list(&filter).await?;
+        // Those that wait first: a place that becomes free would start them.
+        sessions.sort_by_key(|session| session.record.phase != Phase::Queued);
+        for session in sessions {
             let manager = app.engine.sessions.clone();
             let id = session.record.id.clone();
             let work = async move { Ok(manager.kill(&id, RemovalMode::Careful, None).await?) };

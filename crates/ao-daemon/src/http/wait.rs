@@ -38,7 +38,7 @@ pub(crate) async fn session(
     };
     let judge = |session: &Session| session_outcome(session, &statuses, asked.left_phase);
     let (outcome, session) = wait(&app, asked.timeout_ms, read, judge).await?;
-    Ok(Json(WaitResponse { outcome, session: wire::session(&session, None) }))
+    Ok(Json(WaitResponse { outcome, session: wire::session(&session, None, None) }))
 }
 
 /// Waits until a message got as far as asked.

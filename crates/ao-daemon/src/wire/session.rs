@@ -14,8 +14,12 @@ use ao_engine::KillReport;
 
 use super::time;
 
-/// A session, with what it changed if that is known.
-pub(crate) fn session(session: &Session, diff: Option<DiffStat>) -> wire::Session {
+/// A session, with what it changed and where it stands in the queue, if that is known.
+pub(crate) fn session(
+    session: &Session,
+    diff: Option<DiffStat>,
+    queue: Option<wire::Queue>,
+) -> wire::Session {
     let record = &session.record;
     let lifecycle = &session.lifecycle;
     wire::Session {
@@ -31,6 +35,7 @@ pub(crate) fn session(session: &Session, diff: Option<DiffStat>) -> wire::Sessio
         status: status(session).to_string(),
         activity: lifecycle.activity.map(|activity| activity.state.to_string()),
         phase: phase(record.phase),
+        queue,
         model: record.model.clone(),
         permission_mode: record.permission_mode.clone(),
         agent_session_id: record.agent_session_id.as_ref().map(ToString::to_string),

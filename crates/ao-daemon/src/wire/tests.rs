@@ -186,7 +186,7 @@ fn keys(value: &serde_json::Value, prefix: &str, all: &mut BTreeMap<String, bool
 fn a_session_of_which_nothing_is_known_has_every_key_of_one_of_which_all_is() {
     let of = |session: &Session| {
         let mut all = BTreeMap::new();
-        let value = serde_json::to_value(super::session(session, None)).unwrap();
+        let value = serde_json::to_value(super::session(session, None, None)).unwrap();
         keys(&value, "", &mut all);
         all
     };
@@ -203,7 +203,7 @@ fn a_session_of_which_nothing_is_known_has_every_key_of_one_of_which_all_is() {
 #[expect(clippy::too_many_lines, reason = "the shape is that long")]
 fn a_session() {
     let diff = DiffStat { n_files: 2, n_added: 30, n_removed: 4 };
-    assert_snapshot!(json(&session(&known(), Some(diff))), @r#"
+    assert_snapshot!(json(&session(&known(), Some(diff), None)), @r#"
     {
       "id": "app-1",
       "project": "app",
@@ -220,6 +220,7 @@ fn a_session() {
       "status": "detecting",
       "activity": "idle",
       "phase": "ended",
+      "queue": null,
       "model": "opus",
       "permission_mode": "plan",
       "agent_session_id": "conversation",
@@ -293,7 +294,7 @@ fn a_session() {
 
 #[test]
 fn a_session_that_was_only_asked_for() {
-    assert_snapshot!(json(&session(&seeded(), None)), @r#"
+    assert_snapshot!(json(&session(&seeded(), None, None)), @r#"
     {
       "id": "app-1",
       "project": "app",
@@ -310,6 +311,7 @@ fn a_session_that_was_only_asked_for() {
       "status": "spawning",
       "activity": null,
       "phase": "worktree",
+      "queue": null,
       "model": null,
       "permission_mode": null,
       "agent_session_id": null,
@@ -544,7 +546,7 @@ fn only_an_end_that_was_asked_for_has_a_teardown() {
         ended.lifecycle.intent = intent;
         ended.record.phase = phase;
         ended.record.workspace.fate = fate;
-        let teardown = session(&ended, None).teardown;
+        let teardown = session(&ended, None, None).teardown;
         let got = teardown.map(|it| serde_json::to_value(it.workspace).unwrap());
         assert_eq!(got, expect.map(serde_json::Value::from), "{phase} {fate}");
     };

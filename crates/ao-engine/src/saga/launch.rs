@@ -15,7 +15,7 @@ use ao_core::time::Moment;
 
 use super::{Next, SagaRunner, StepError};
 use crate::codes;
-use crate::spawn::NONCE_VARIABLE;
+use crate::spawn::{NONCE_VARIABLE, free_workspace};
 use crate::text::sanitize;
 
 /// Pause between two looks for the proof: an exec takes a few milliseconds.
@@ -64,6 +64,9 @@ impl SagaRunner {
     }
 
     async fn make_worktree(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        if saga.kind == SagaKind::Spawn && !saga.pre_image.is_recorded {
+            return self.look_before(loaded, saga).await;
+        }
         let mut record = loaded.session.record.clone();
         let request = self.workspace_request(&record).await?;
         let workspace = &self.ports.workspace;
@@ -81,6 +84,18 @@ impl SagaRunner {
         record.base.sha = Some(created.base_sha);
         record.phase = Phase::Provision;
         self.advance(loaded, saga, SagaStep::AgentFiles, record).await
+    }
+
+    /// Looks again at what stands where the worktree of a session goes that had to wait for its
+    /// place: its branch may be taken by now, and what is undone later is only what is made now.
+    async fn look_before(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let mut record = loaded.session.record.clone();
+        let asked = self.workspace_request(&record).await?;
+        let looked = free_workspace(self.ports.workspace.as_ref(), asked).await;
+        let (found, pre_image) =
+            looked.map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
+        record.branch = found.branch;
+        self.advance(loaded, &Saga { pre_image, ..saga.clone() }, saga.step, record).await
     }
 
     async fn write_agent_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {

@@ -31,6 +31,9 @@ enum_doc!(Outcome {
     "end_requested" => EndRequested(intent),
     "runtime_destroyed" => RuntimeDestroyed,
     "restore_requested" => RestoreRequested,
+    "restore_queued" => RestoreQueued,
+    "spawn_admitted" => SpawnAdmitted,
+    "restore_admitted" => RestoreAdmitted,
 });
 enum_doc!(FactKind {
     "look" => Look(look),

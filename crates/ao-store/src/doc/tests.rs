@@ -187,6 +187,9 @@ fn every_kind_of_fact_is_read_as_written() {
         FactKind::Outcome(Outcome::SpawnFailed),
         FactKind::Outcome(Outcome::RuntimeDestroyed),
         FactKind::Outcome(Outcome::RestoreRequested),
+        FactKind::Outcome(Outcome::RestoreQueued),
+        FactKind::Outcome(Outcome::SpawnAdmitted),
+        FactKind::Outcome(Outcome::RestoreAdmitted),
         FactKind::SendFailed(MessageOrigin {
             incident: episode(),
             episode: 2,

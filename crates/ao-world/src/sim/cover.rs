@@ -16,6 +16,7 @@ pub const TIMES_MIN: u64 = 10;
 
 /// What a history cannot meet, and why.
 const UNREACHABLE: &[(&str, &str)] = &[
+    ("rule:place_found", "the worlds of the simulation have no cap, so nobody waits for a place"),
     ("message:expired", "no code lets a message expire: the state is read and never written"),
     (
         "rule:outdated_look",

@@ -125,6 +125,7 @@ fn settings() -> EngineSettings {
         reaper_interval: Duration::from_secs(5),
         activity_interval: Duration::from_secs(2),
         kill_grace: Duration::from_secs(2),
+        caps: ao_core::capacity::Caps::default(),
         exec_proof_for_max: Duration::from_secs(10),
         policy: policy(),
         policies: BTreeMap::new(),

@@ -137,7 +137,10 @@ impl Seen {
                         FactKind::Outcome(
                             Outcome::Launched(_)
                             | Outcome::RuntimeDestroyed
-                            | Outcome::RestoreRequested,
+                            | Outcome::RestoreRequested
+                            | Outcome::RestoreQueued
+                            | Outcome::SpawnAdmitted
+                            | Outcome::RestoreAdmitted,
                         )
                         | FactKind::Signal(_)
                         | FactKind::PullRequests(_)
