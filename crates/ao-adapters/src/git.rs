@@ -25,18 +25,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ao_core::ports::{
-    BoxFuture, CreateWorkspace, CreatedWorkspace, DiffStat, Ensured, Removal, RemovalMode, Tasks,
-    Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, DiffStat, Ensured, Recovery, Removal,
+    RemovalMode, Tasks, Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+mod appraise;
 mod base;
 mod branch;
 mod create;
 mod exclude;
 mod look;
+mod merged;
 mod preserve;
+mod preserved;
+mod recover;
 mod removal;
 mod repo;
 mod run;
@@ -108,6 +112,7 @@ impl GitWorktree {
     }
 
     fn dispose(&self, entry: Entry, disposal: Disposal) {
+        trash::condemn(&entry, &disposal);
         let task = async move {
             let disposed = tokio::task::spawn_blocking(move || trash::dispose(&entry, &disposal));
             match disposed.await {
@@ -206,6 +211,33 @@ impl Workspace for GitWorktree {
         mode: RemovalMode,
     ) -> BoxFuture<'a, Result<Removal, WorkspaceError>> {
         Box::pin(removal::destroy(self, request, mode))
+    }
+
+    fn appraise<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Appraisal, WorkspaceError>> {
+        Box::pin(removal::appraise(self, request, mode))
+    }
+
+    fn refresh_base<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<String>, WorkspaceError>> {
+        Box::pin(async move {
+            let repo = Repo::open(&request.repo).await?;
+            let base = request.base.as_ref();
+            let found = base::resolve(&repo, base, Freshness::Asked, &self.fetches).await?;
+            Ok(found.stale)
+        })
+    }
+
+    fn recover<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>> {
+        Box::pin(recover::recover(self, request))
     }
 
     fn undo_create<'a>(

@@ -1,9 +1,11 @@
 //! Git worktrees against a real git.
 
 mod bench;
+mod cleanup;
 mod create;
 mod late;
 mod looks;
+mod recover;
 mod removal;
 
 use ao_testkit::contract::workspace::workspace_contract;

@@ -33,8 +33,8 @@ pub use store::{
 };
 pub use system::{Clock, IdGen, Tasks};
 pub use workspace::{
-    CreateWorkspace, CreatedWorkspace, DiffStat, Removal, RemovalMode, Workspace, WorkspaceError,
-    WorkspaceLook, Worktree,
+    Appraisal, CreateWorkspace, CreatedWorkspace, DiffStat, Recovery, Removal, RemovalMode,
+    Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 
 /// A future that can be held behind a `dyn` port.

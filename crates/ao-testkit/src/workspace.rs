@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
-    BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Removal, RemovalMode, Workspace,
-    WorkspaceError, WorkspaceLook, Worktree,
+    Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Recovery, Removal,
+    RemovalMode, Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 
@@ -25,15 +25,15 @@ pub enum WorkspaceOp {
     Preflight,
     /// `create`.
     Create,
-    /// `restore`.
+    /// `restore` and `recover`.
     Restore,
     /// `destroy`.
     Destroy,
     /// `undo_create`.
     UndoCreate,
-    /// `inspect` and `diff`.
+    /// `inspect`, `appraise` and `diff`.
     Look,
-    /// `list`, `exclude` and `discover`.
+    /// `list`, `refresh_base`, `exclude` and `discover`.
     Repository,
 }
 
@@ -295,6 +295,54 @@ impl Workspace for FakeWorkspace {
                 Some(repo) => repo.remove(request, mode),
                 None => repository_missing(request),
             })
+        })
+    }
+
+    fn appraise<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Appraisal, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Look)?;
+            let is_occupied = state.plain.contains(&request.path);
+            Ok(match state.repos.get(&request.repo) {
+                Some(_) if is_occupied => {
+                    let because = "what stands at its path is not its worktree".to_owned();
+                    Appraisal::Stays { because }
+                }
+                Some(repo) => repo.appraise(request, mode),
+                None => Appraisal::Stays { because: "its repository cannot be found".to_owned() },
+            })
+        })
+    }
+
+    fn refresh_base<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<String>, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Repository)?;
+            state.repo(&request.repo)?.base(request).map(|_base| None)
+        })
+    }
+
+    fn recover<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Restore)?;
+            let is_occupied = state.plain.contains(&request.path);
+            let repo = state.repo(&request.repo)?;
+            if is_occupied {
+                return Err(WorkspaceError::PathTaken { path: request.path.clone() });
+            }
+            let recovered = repo.recover(request);
+            state.answer(WorkspaceOp::Restore, Ok(recovered))
         })
     }
 

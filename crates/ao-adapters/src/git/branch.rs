@@ -1,10 +1,13 @@
 //! A session's branch: it goes only when it was made for the session and its base has all of it.
 
+use std::path::Path;
+
 use ao_core::ids::Sha;
 use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
 use super::create::is_of;
 use super::look::bases;
+use super::merged;
 use super::repo::{Repo, SessionRefs, resolved};
 use super::run::split_z;
 
@@ -20,10 +23,11 @@ pub(super) async fn has_stash(repo: &Repo, branch: &str) -> Result<bool, Workspa
 }
 
 /// The tip of the session's branch, if the branch was made for the session, is checked out nowhere
-/// else, and adds nothing to its base.
+/// else, and adds nothing to its base. What only it reaches is preserved by whoever deletes it.
 pub(super) async fn doomed_branch(
     repo: &Repo,
     request: &CreateWorkspace,
+    scratch: &Path,
 ) -> Result<Option<Sha>, WorkspaceError> {
     if repo.exact_ref(&SessionRefs::of(&request.session).made).await?.is_none() {
         return Ok(None);
@@ -38,25 +42,9 @@ pub(super) async fn doomed_branch(
     if is_used {
         return Ok(None);
     }
-    for base in bases(repo, request).await? {
-        if repo.is_ancestor(&tip, &base).await? || has_same_patches(repo, &base, &tip).await? {
-            return Ok(Some(tip));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether each commit of a branch is in the base as the same patch.
-///
-/// A merge counts as something of its own: `git cherry` passes over merges, and with them over
-/// what somebody wrote to resolve a conflict.
-async fn has_same_patches(repo: &Repo, base: &Sha, tip: &Sha) -> Result<bool, WorkspaceError> {
-    let merges = ["rev-list", "--merges", "--max-count=1", tip.as_str(), "--not", base.as_str()];
-    if !repo.look().args(merges).text().await?.is_empty() {
-        return Ok(false);
-    }
-    let text = repo.look().args(["cherry", base.as_str(), tip.as_str()]).text().await?;
-    Ok(!text.is_empty() && text.lines().all(|line| line.starts_with("- ")))
+    let bases = bases(repo, request).await?;
+    let is_in_base = merged::into_any(repo, &bases, &tip, scratch).await?.is_some();
+    Ok(is_in_base.then_some(tip))
 }
 
 /// Deletes the session's branch, if it still is where it was looked at, with all we keep about it.

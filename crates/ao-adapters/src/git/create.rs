@@ -138,7 +138,7 @@ pub(super) fn is_of(site: &Site, request: &CreateWorkspace, path: &Path) -> bool
 }
 
 /// A removal that died on its way left the worktree in the trash, registered there.
-async fn bring_home(
+pub(super) async fn bring_home(
     repo: &Repo,
     request: &CreateWorkspace,
     mut site: Site,
@@ -157,7 +157,7 @@ async fn bring_home(
 }
 
 /// Refs are paths: `a` and `a/b` cannot both be.
-async fn check_no_ref_in_the_way(
+pub(super) async fn check_no_ref_in_the_way(
     repo: &Repo,
     request: &CreateWorkspace,
 ) -> Result<(), WorkspaceError> {
@@ -219,7 +219,7 @@ async fn populate(repo: &Repo, request: &CreateWorkspace) -> Result<Site, Worksp
     Ok(site)
 }
 
-async fn site_at(repo: &Repo, path: &Path) -> Result<Site, WorkspaceError> {
+pub(super) async fn site_at(repo: &Repo, path: &Path) -> Result<Site, WorkspaceError> {
     let found = repo.sites().await?.into_iter().find(|site| site.worktree.path == path);
     found.ok_or_else(|| WorkspaceError::Git {
         message: format!("`{}` is not registered after it was made", path.display()),

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ao_core::ids::{BranchName, RefName, SessionId, Sha};
-use ao_core::ports::WorkspaceError;
+use ao_core::ids::{RefName, SessionId, Sha};
+use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
 use super::look::{Census, Eye, Submodules};
 use super::repo::{Repo, SessionRefs};
@@ -28,6 +28,20 @@ const OPERATION_HEADS: &[&str] = &[
     "rebase-apply/autostash",
     "rebase-apply/orig-head",
 ];
+
+/// What the commits say that hold preserved work, after the session: they are known by it.
+pub(super) const SNAPSHOT: &str = "work that was discarded";
+
+/// The index of a worktree, where it said something of its own.
+pub(super) const STAGED: &str = "what was staged";
+
+/// Several things together: their commits are its parents, the newest first.
+pub(super) const SET_ASIDE: &str = "work that was set aside";
+
+/// The subject of a commit that holds preserved work.
+pub(super) fn subject(session: &SessionId, what: &str) -> String {
+    format!("{session}: {what}")
+}
 
 /// What happens to a session's branch along with its worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,22 +65,29 @@ pub(super) struct Snapshot {
 pub(super) async fn lost_commits(
     repo: &Repo,
     admin: Option<&Path>,
-    branch: &BranchName,
+    request: &CreateWorkspace,
     plan: BranchPlan,
 ) -> Result<Vec<Sha>, WorkspaceError> {
+    let branch = &request.branch;
     let mut names = match admin {
         Some(admin) => known_to_worktree(admin).await?,
         None => BTreeSet::new(),
     };
     if plan == BranchPlan::Goes {
         names.extend(history(repo.look(), &format!("refs/heads/{branch}")).await?);
+        // Without a history of values, as in a bare repository, there still is the last one.
+        names.extend(repo.branch_at(branch).await?.map(|tip| tip.to_string()));
     }
     let commits = only_commits(repo, &names).await?;
-    let reflogs: &[&str] = match plan {
-        BranchPlan::Stays => &["--reflog"],
-        BranchPlan::Goes => &[],
+    let (goes, reflogs) = match plan {
+        BranchPlan::Stays => (Vec::new(), vec!["--reflog"]),
+        // These refs go too, so that they keep nothing.
+        BranchPlan::Goes => {
+            let own = format!("--exclude=refs/ao/sessions/{}/*", request.session);
+            (vec![format!("--exclude=refs/heads/{branch}"), own], Vec::new())
+        }
     };
-    unreached(repo, &commits, reflogs).await
+    unreached(repo, &commits, &goes, &reflogs).await
 }
 
 /// Everything that git keeps about a worktree and about nothing else.
@@ -118,6 +139,7 @@ async fn only_commits(
 async fn unreached(
     repo: &Repo,
     commits: &[String],
+    goes: &[String],
     reflogs: &[&str],
 ) -> Result<Vec<Sha>, WorkspaceError> {
     if commits.is_empty() {
@@ -127,9 +149,9 @@ async fn unreached(
     input.push('\n');
     // Asked from the shared directory and for this place alone: otherwise the head of the very
     // worktree that goes would count as reaching its commits.
-    let args = ["rev-list", "--parents", "--stdin", "--not", "--single-worktree", "--all"];
+    let args = ["rev-list", "--parents", "--stdin", "--not", "--single-worktree"];
     let git = Git::in_admin(&repo.common, Pace::Look);
-    let text = git.args(args).args(reflogs).stdin(input).text().await?;
+    let text = git.args(args).args(goes).args(["--all"]).args(reflogs).stdin(input).text().await?;
     let mut found = BTreeSet::new();
     let mut parents = BTreeSet::new();
     for line in text.lines() {
@@ -168,7 +190,7 @@ pub(super) async fn snapshot(
             parents.extend(text.split_whitespace().map(str::to_owned));
         }
     }
-    let message = format!("{session}: work that was discarded");
+    let message = subject(session, SNAPSHOT);
     let commit = commit_tree(eye.git(Pace::Write), &tree, &parents, &message).await?;
     Ok(Snapshot { commit, index })
 }
@@ -243,7 +265,7 @@ async fn staged(
     }
     let parent = git(Pace::Look).args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
     let parents: Vec<String> = parent.line().await?.into_iter().collect();
-    let message = format!("{session}: what was staged");
+    let message = subject(session, STAGED);
     commit_tree(git(Pace::Write), &tree, &parents, &message).await.map(Some)
 }
 
@@ -286,7 +308,7 @@ pub(super) async fn keep(
     let target = if roots.len() == 1 {
         Sha::new(first)
     } else {
-        let message = format!("{session}: work that was set aside");
+        let message = subject(session, SET_ASIDE);
         commit_tree(repo.write(), &format!("{first}^{{tree}}"), &roots, &message).await?
     };
     let line = match earlier {

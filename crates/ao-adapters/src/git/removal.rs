@@ -15,10 +15,11 @@
 use std::path::Path;
 
 use ao_core::ids::{RefName, Sha};
-use ao_core::ports::{CreateWorkspace, Removal, RemovalMode, WorkspaceError};
+use ao_core::ports::{Appraisal, CreateWorkspace, Removal, RemovalMode, WorkspaceError};
 use ao_core::saga::PreImage;
 
 use super::GitWorktree;
+use super::appraise::{self, Standing};
 use super::branch::{delete_branch, doomed_branch, has_stash};
 use super::create::is_of;
 use super::look::{Changes, Eye, Submodules, operation};
@@ -61,7 +62,7 @@ pub(super) async fn destroy(
     };
     let _turn = git.locks.turn(&repo.common).await?;
     match (Removing { git, repo: &repo, request, mode }).worktree().await? {
-        Outcome::Gone(gone) => finish(&repo, request, gone).await,
+        Outcome::Gone(gone) => finish(&repo, request, gone, &git.scratch()).await,
         Outcome::Kept(because) => Ok(Removal::Kept { because }),
     }
 }
@@ -71,10 +72,11 @@ async fn finish(
     repo: &Repo,
     request: &CreateWorkspace,
     gone: Gone,
+    scratch: &Path,
 ) -> Result<Removal, WorkspaceError> {
     let mut is_branch_deleted = false;
     if let Some(tip) = &gone.doomed
-        && doomed_branch(repo, request).await?.as_ref() == Some(tip)
+        && doomed_branch(repo, request, scratch).await?.as_ref() == Some(tip)
     {
         delete_branch(repo, request, tip).await?;
         is_branch_deleted = true;
@@ -116,7 +118,7 @@ pub(super) async fn undo_create(
     if !pre_image.is_recorded || pre_image.branch_at.is_some() {
         gone.doomed = None;
     }
-    finish(&repo, request, gone).await
+    finish(&repo, request, gone, &git.scratch()).await
 }
 
 async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
@@ -132,6 +134,10 @@ async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
 fn repository_missing(request: &CreateWorkspace) -> Removal {
     let because = format!("its repository `{}` cannot be found", request.repo.display());
     Removal::Kept { because }
+}
+
+fn not_ours(path: &Path) -> String {
+    format!("`{}` is not this session's worktree, so it is left alone", path.display())
 }
 
 async fn has_new_commits(
@@ -151,16 +157,87 @@ async fn has_new_commits(
     })
 }
 
+/// What a removal would come to.
+pub(super) async fn appraise(
+    git: &GitWorktree,
+    request: &CreateWorkspace,
+    mode: RemovalMode,
+) -> Result<Appraisal, WorkspaceError> {
+    let Some(repo) = open_if_there(&request.repo).await? else {
+        let Removal::Kept { because } = repository_missing(request) else {
+            return Ok(Appraisal::Nothing);
+        };
+        return Ok(Appraisal::Stays { because });
+    };
+    (Removing { git, repo: &repo, request, mode }).appraise().await
+}
+
 impl Removing<'_> {
+    async fn appraise(&self) -> Result<Appraisal, WorkspaceError> {
+        let stays = |because: String| Ok(Appraisal::Stays { because });
+        let goes = |because: String| Ok(Appraisal::Goes { because });
+        let path = resolved(&self.request.path);
+        let sites = self.repo.sites().await?;
+        let site = sites.iter().find(|site| is_of(site, self.request, &path));
+        let Some(site) = site else {
+            if is_occupied(&path) {
+                return stays(not_ours(&path));
+            }
+            return self.appraise_branch().await;
+        };
+        if site.is_half_made() {
+            return goes("its worktree was never complete".to_owned());
+        }
+        if let Some(because) = barrier(site) {
+            return stays(because);
+        }
+        let mut is_dirty = false;
+        if is_occupied(&site.worktree.path) {
+            let eye = Eye::on(site).await?;
+            let census = eye.census().await?;
+            let is_moved = site.worktree.path != path;
+            let has_submodules = census.has_submodules || trash::has_modules(&site.admin);
+            let submodules = Submodules::of_moved(is_moved && has_submodules);
+            let mut changes = eye.changes(submodules).await?;
+            changes.paths.extend(eye.hidden_changes(&census, &self.git.scratch()).await?);
+            if let Some(because) = self.obstacle(site, &changes).await? {
+                return stays(because);
+            }
+            is_dirty = !changes.paths.is_empty() || operation(&site.admin).is_some();
+        } else if let Some(because) = self.unmerged(Some(site)).await? {
+            return stays(because);
+        }
+        let scratch = self.git.scratch();
+        let standing = appraise::standing(self.repo, self.request, Some(site), &scratch).await?;
+        goes(standing.sentence(is_dirty))
+    }
+
+    /// Only a branch can be left.
+    async fn appraise_branch(&self) -> Result<Appraisal, WorkspaceError> {
+        let scratch = self.git.scratch();
+        let refs = SessionRefs::of(&self.request.session);
+        let is_made = self.repo.exact_ref(&refs.made).await?.is_some();
+        if !is_made || self.repo.branch_at(&self.request.branch).await?.is_none() {
+            return Ok(Appraisal::Nothing);
+        }
+        let standing = appraise::standing(self.repo, self.request, None, &scratch).await?;
+        if let Standing::Unmerged { because } = standing {
+            return Ok(Appraisal::Stays { because });
+        }
+        if doomed_branch(self.repo, self.request, &scratch).await?.is_none() {
+            let branch = &self.request.branch;
+            let because = format!("its branch `{branch}` is checked out elsewhere");
+            return Ok(Appraisal::Stays { because });
+        }
+        Ok(Appraisal::Goes { because: standing.sentence(false) })
+    }
+
     async fn worktree(&self) -> Result<Outcome, WorkspaceError> {
         let path = resolved(&self.request.path);
         let sites = self.repo.sites().await?;
         let Some(site) = sites.iter().find(|site| is_of(site, self.request, &path)) else {
             if is_occupied(&path) {
-                let path = path.display();
-                let because =
-                    format!("`{path}` is not this session's worktree, so it is left alone");
-                return Ok(Outcome::Kept(because));
+                return Ok(Outcome::Kept(not_ours(&path)));
             }
             return self.branch_alone().await;
         };
@@ -168,20 +245,14 @@ impl Removing<'_> {
             set_aside(self.git, self.repo, self.request, site).await?;
             return self.branch_alone().await;
         }
-        if let Some(reason) = &site.worktree.locked {
-            let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            return Ok(Outcome::Kept(format!("it is locked{because}")));
-        }
-        if site.worktree.path.is_symlink() {
-            return Ok(Outcome::Kept("a link stands at its path".to_owned()));
+        if let Some(because) = barrier(site) {
+            return Ok(Outcome::Kept(because));
         }
         if !is_occupied(&site.worktree.path) {
-            return self.forget(site).await;
-        }
-        if !site.is_linked() {
-            return Ok(Outcome::Kept(
-                "its `.git` is not the link that git made; see `git worktree repair`".to_owned(),
-            ));
+            return match self.unmerged(Some(site)).await? {
+                Some(because) => Ok(Outcome::Kept(because)),
+                None => self.forget(site).await,
+            };
         }
         self.take_away(site).await
     }
@@ -214,11 +285,10 @@ impl Removing<'_> {
         &self,
         site: Option<&Site>,
     ) -> Result<(Vec<Sha>, Option<Sha>), WorkspaceError> {
-        let doomed = doomed_branch(self.repo, self.request).await?;
+        let doomed = doomed_branch(self.repo, self.request, &self.git.scratch()).await?;
         let plan = if doomed.is_some() { BranchPlan::Goes } else { BranchPlan::Stays };
         let admin = site.map(|site| site.admin.as_path());
-        let branch = &self.request.branch;
-        Ok((preserve::lost_commits(self.repo, admin, branch, plan).await?, doomed))
+        Ok((preserve::lost_commits(self.repo, admin, self.request, plan).await?, doomed))
     }
 
     async fn take_away(&self, site: &Site) -> Result<Outcome, WorkspaceError> {
@@ -269,9 +339,7 @@ impl Removing<'_> {
         let mut changes = eye.changes(submodules).await?;
         let hidden = eye.hidden_changes(&census, &scratch).await?;
         changes.paths.extend(hidden);
-        if self.mode == RemovalMode::Careful
-            && let Some(because) = self.obstacle(site, &changes).await?
-        {
+        if let Some(because) = self.obstacle(site, &changes).await? {
             return Ok(Err(because));
         }
         let session = &self.request.session;
@@ -296,12 +364,15 @@ impl Removing<'_> {
         Ok(Ok(Plan { head, snapshot, gone, disposal, has_modules, has_submodules }))
     }
 
-    /// Why a careful removal may not go on.
+    /// Why a removal may not go on: none of these stops one that preserves all of it first.
     async fn obstacle(
         &self,
         site: &Site,
         changes: &Changes,
     ) -> Result<Option<String>, WorkspaceError> {
+        if self.mode == RemovalMode::Discard {
+            return Ok(None);
+        }
         if let Some(operation) = operation(&site.admin) {
             return Ok(Some(format!("a {operation} is in progress")));
         }
@@ -312,7 +383,19 @@ impl Removing<'_> {
         if has_stash(self.repo, branch.as_str()).await? {
             return Ok(Some(format!("a stash was made on its branch `{branch}`")));
         }
-        Ok(None)
+        self.unmerged(Some(site)).await
+    }
+
+    /// What of its commits no base has, when that matters.
+    async fn unmerged(&self, site: Option<&Site>) -> Result<Option<String>, WorkspaceError> {
+        if self.mode != RemovalMode::Merged {
+            return Ok(None);
+        }
+        let scratch = self.git.scratch();
+        match appraise::standing(self.repo, self.request, site, &scratch).await? {
+            Standing::Unmerged { because } => Ok(Some(because)),
+            Standing::Unused | Standing::Merged { .. } => Ok(None),
+        }
     }
 
     /// Moves the worktree to the trash and looks again; on any doubt it moves back.
@@ -388,6 +471,22 @@ struct Plan {
     disposal: Disposal,
     has_modules: bool,
     has_submodules: bool,
+}
+
+/// What keeps any removal from touching a worktree.
+pub(super) fn barrier(site: &Site) -> Option<String> {
+    if let Some(reason) = &site.worktree.locked {
+        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        return Some(format!("it is locked{because}"));
+    }
+    if site.worktree.path.is_symlink() {
+        return Some("a link stands at its path".to_owned());
+    }
+    if is_occupied(&site.worktree.path) && !site.is_linked() {
+        let because = "its `.git` is not the link that git made; see `git worktree repair`";
+        return Some(because.to_owned());
+    }
+    None
 }
 
 fn named(paths: &[String]) -> String {

@@ -187,23 +187,52 @@ impl Git {
         self
     }
 
+    /// Writes objects to another directory than the repository's, whose objects it still reads.
+    #[must_use]
+    pub(super) fn objects(mut self, dir: &Path, also: &Path) -> Self {
+        // Git separates paths in a list by colons, and reads a quoted one as a C string.
+        let mut quoted = b"\"".to_vec();
+        for &byte in also.as_os_str().as_bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                quoted.push(b'\\');
+            }
+            quoted.push(byte);
+        }
+        quoted.push(b'"');
+        self.cmd = self.cmd.env("GIT_OBJECT_DIRECTORY", dir);
+        self.cmd = self.cmd.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", OsString::from_vec(quoted));
+        self
+    }
+
     /// Runs none of these filters: files are compared and kept as they are.
     #[must_use]
-    pub(super) fn without(mut self, filters: &Filters) -> Self {
-        let mut n = 0_usize;
-        for driver in &filters.drivers {
+    pub(super) fn without(self, filters: &Filters) -> Self {
+        let settings = filters.drivers.iter().flat_map(|driver| {
             let values = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
-            for (key, value) in values {
+            values.map(|(key, value)| {
                 let mut name = OsString::from("filter.");
                 name.push(driver);
                 name.push(".");
                 name.push(key);
-                self.cmd = self
-                    .cmd
-                    .env(format!("GIT_CONFIG_KEY_{n}"), name)
-                    .env(format!("GIT_CONFIG_VALUE_{n}"), value);
-                n += 1;
-            }
+                (name, value)
+            })
+        });
+        self.settings(settings)
+    }
+
+    /// Replaces settings whose names may hold anything.
+    #[must_use]
+    pub(super) fn settings<'v>(
+        mut self,
+        settings: impl IntoIterator<Item = (OsString, &'v str)>,
+    ) -> Self {
+        let mut n = 0_usize;
+        for (name, value) in settings {
+            self.cmd = self
+                .cmd
+                .env(format!("GIT_CONFIG_KEY_{n}"), name)
+                .env(format!("GIT_CONFIG_VALUE_{n}"), value);
+            n += 1;
         }
         self.cmd = self.cmd.env("GIT_CONFIG_COUNT", n.to_string());
         self

@@ -13,13 +13,29 @@ pub(super) struct ScratchIndex {
     _dir: ScratchDir,
 }
 
+/// A directory of our own; gone with the value.
 #[derive(Debug)]
-struct ScratchDir(PathBuf);
+pub(super) struct ScratchDir {
+    pub(super) path: PathBuf,
+}
+
+impl ScratchDir {
+    /// Makes one with a name that nobody else draws.
+    pub(super) fn new(scratch: &Path, what: &str) -> Result<Self, WorkspaceError> {
+        let name = getrandom::u64().map_err(|error| WorkspaceError::Io {
+            path: scratch.to_owned(),
+            message: error.to_string(),
+        })?;
+        let path = scratch.join(format!("{what}-{name:016x}"));
+        std::fs::create_dir_all(&path).map_err(|error| io_error(scratch, &error))?;
+        Ok(Self { path })
+    }
+}
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "Could not remove a scratch index.");
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "Could not remove a scratch directory.");
         }
     }
 }
@@ -28,14 +44,8 @@ impl ScratchIndex {
     /// Copies the index of a worktree; one without an index gets an empty one.
     pub(super) fn copy_of(admin: &Path, scratch: &Path) -> Result<Self, WorkspaceError> {
         let failed = |error: &std::io::Error| io_error(scratch, error);
-        let name = getrandom::u64().map_err(|error| WorkspaceError::Io {
-            path: scratch.to_owned(),
-            message: error.to_string(),
-        })?;
-        let dir = scratch.join(format!("index-{name:016x}"));
-        std::fs::create_dir_all(&dir).map_err(|error| failed(&error))?;
-        let dir = ScratchDir(dir);
-        let path = dir.0.join("index");
+        let dir = ScratchDir::new(scratch, "index")?;
+        let path = dir.path.join("index");
         copy_with_time(&admin.join("index"), &path).map_err(|error| failed(&error))?;
         Ok(Self { path, _dir: dir })
     }

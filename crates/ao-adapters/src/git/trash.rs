@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use ao_core::ids::SessionId;
-use ao_core::ports::WorkspaceError;
+use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
 use super::look::Eye;
 use super::repo::{Repo, io_error, is_occupied};
@@ -66,8 +66,18 @@ impl Entry {
     }
 
     /// Where its files stand once git let go of it.
-    fn files(&self) -> PathBuf {
+    pub(super) fn files(&self) -> PathBuf {
         self.dir.join("files")
+    }
+
+    /// Moves what is not in a worktree back into it. Nothing there is overwritten; what stands there
+    /// already, and differs, stays here.
+    pub(super) fn bring_back(&self, worktree: &Path) -> Result<BroughtBack, WorkspaceError> {
+        let mut brought = BroughtBack::default();
+        merge_into(&self.files(), worktree, Path::new(""), &mut brought)
+            .map_err(|error| io_error(&self.files(), &error))?;
+        brought.names.sort();
+        Ok(brought)
     }
 
     /// Moves something here.
@@ -92,6 +102,15 @@ impl Entry {
         fs::rename(&worktree, self.files()).map_err(|error| io_error(&worktree, &error))
     }
 
+    /// Writes down that nobody needs its files: git has all of them, or they are disposable.
+    fn call_worthless(&self) -> std::io::Result<()> {
+        fs::write(self.worthless(), "")
+    }
+
+    fn worthless(&self) -> PathBuf {
+        self.dir.join("worthless")
+    }
+
     /// Gives the entry up again; one that holds anything stays.
     pub(super) fn give_up(self) {
         if let Err(error) = fs::remove_file(self.looked()) {
@@ -109,23 +128,117 @@ fn root_beside(trash: &Path, repo: &Repo, path: &Path) -> Result<PathBuf, Worksp
     let device = |path: &Path| fs::metadata(path).map(|it| it.dev()).ok();
     let parent = path.parent().unwrap_or(path);
     let here = device(path).or_else(|| device(parent));
-    let inside = repo.common.join("ao-trash");
-    let beside = parent.join(".ao-trash");
-    for root in [trash, inside.as_path(), beside.as_path()] {
-        let existing = root.ancestors().find(|it| it.exists()).unwrap_or(root);
+    for root in roots(trash, repo, path) {
+        let existing = root.ancestors().find(|it| it.exists()).unwrap_or(&root);
         if device(existing) == here {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(root)
-                .map_err(|error| io_error(root, &error))?;
-            return Ok(root.to_owned());
+                .create(&root)
+                .map_err(|error| io_error(&root, &error))?;
+            return Ok(root);
         }
     }
     Err(WorkspaceError::Io {
         path: path.to_owned(),
         message: "there is no place for a trash on its file system".to_owned(),
     })
+}
+
+/// What came back from the trash.
+#[derive(Debug, Default)]
+pub(super) struct BroughtBack {
+    /// Files and directories, relative to the worktree.
+    pub(super) names: Vec<String>,
+    /// Whether something stayed because another one stands in its place.
+    pub(super) has_left: bool,
+}
+
+fn merge_into(
+    from: &Path,
+    to: &Path,
+    below: &Path,
+    brought: &mut BroughtBack,
+) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_link_of_git = name == ".git";
+        if is_link_of_git && below.as_os_str().is_empty() {
+            continue;
+        }
+        let (source, target, shown) = (entry.path(), to.join(&name), below.join(&name));
+        match rename_into_gap(&source, &target) {
+            Ok(()) => brought.names.push(shown.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let (ours, theirs) = (source.symlink_metadata()?, target.symlink_metadata()?);
+                let is_repository = is_occupied(&source.join(".git"));
+                if ours.is_dir() && theirs.is_dir() && !is_repository {
+                    merge_into(&source, &target, &shown, brought)?;
+                } else {
+                    brought.has_left |= is_repository || !is_same(&source, &target);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Moves something to where nothing stands.
+fn rename_into_gap(from: &Path, to: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(Into::into)
+}
+
+/// Whether two files, or two links, hold the same.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let (Ok(ours), Ok(theirs)) = (a.symlink_metadata(), b.symlink_metadata()) else {
+        return false;
+    };
+    if ours.is_symlink() && theirs.is_symlink() {
+        return matches!((fs::read_link(a), fs::read_link(b)), (Ok(a), Ok(b)) if a == b);
+    }
+    let is_comparable = ours.is_file() && theirs.is_file() && ours.len() <= COPY_BYTES_MAX;
+    is_comparable
+        && ours.len() == theirs.len()
+        && matches!((fs::read(a), fs::read(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The entry of the last worktree of a session that left files in a trash.
+pub(super) fn newest(
+    trash: &Path,
+    repo: &Repo,
+    request: &CreateWorkspace,
+) -> Result<Option<Entry>, WorkspaceError> {
+    let mut found: Option<(std::time::SystemTime, Entry)> = None;
+    for root in roots(trash, repo, &request.path) {
+        let entries = match fs::read_dir(&root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(io_error(&root, &error)),
+        };
+        for dir in entries.flatten().map(|entry| entry.path()) {
+            let Some(entry) = Entry::around(&dir.join("worktree"), &request.session) else {
+                continue;
+            };
+            let files = entry.files();
+            let is_real = files.symlink_metadata().is_ok_and(|it| it.is_dir())
+                && !is_occupied(&entry.worthless());
+            let Ok(at) = dir.symlink_metadata().and_then(|it| it.modified()) else { continue };
+            if is_real && found.as_ref().is_none_or(|(newest, _)| at > *newest) {
+                found = Some((at, entry));
+            }
+        }
+    }
+    Ok(found.map(|(_, entry)| entry))
+}
+
+/// Where the trash of a worktree at a path may be.
+fn roots(trash: &Path, repo: &Repo, path: &Path) -> [PathBuf; 3] {
+    let parent = path.parent().unwrap_or(path);
+    [trash.to_owned(), repo.common.join("ao-trash"), parent.join(".ao-trash")]
 }
 
 /// What becomes of the files of an entry.
@@ -191,6 +304,16 @@ fn is_worthless(file: &Path, original: &Path) -> bool {
     matches!((fs::read(file), fs::read(original)), (Ok(a), Ok(b)) if a == b)
 }
 
+/// Writes down what may go, so that a death before it went is made up for.
+pub(super) fn condemn(entry: &Entry, disposal: &Disposal) {
+    if matches!(disposal, Disposal::All)
+        && let Err(error) = entry.call_worthless()
+    {
+        // Kept for as long as everything else then.
+        tracing::debug!(path = %entry.dir.display(), %error, "A trash entry has no mark.");
+    }
+}
+
 /// Unlinks what may go of an entry that git has let go of.
 ///
 /// *Guarantees*: nothing outside the entry is touched, and no link is followed out of it.
@@ -200,11 +323,12 @@ pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()>
         Disposal::Keep => Ok(()),
         Disposal::All if has_younger(&files, &entry.looked())? => {
             tracing::warn!(path = %files.display(), "Files changed late, so they stay in the trash.");
-            Ok(())
+            fs::remove_file(entry.worthless())
         }
         Disposal::All => {
             fs::remove_dir_all(&files)?;
             fs::remove_file(entry.looked())?;
+            fs::remove_file(entry.worthless())?;
             // Submodules' own repositories may stand beside the files.
             if fs::read_dir(&entry.dir)?.next().is_none() {
                 fs::remove_dir(&entry.dir)

@@ -138,6 +138,15 @@ pub(crate) fn fingerprint(dir: &Path) -> Vec<String> {
     lines
 }
 
+/// The same without times: for what is compared with another copy of itself.
+pub(crate) fn contents(dir: &Path) -> Vec<String> {
+    let without_time = |line: String| match (line.split_once(" ("), line.rsplit_once(") ")) {
+        (Some((before, _)), Some((_, after))) => format!("{before} {after}"),
+        _ => line,
+    };
+    fingerprint(dir).into_iter().map(without_time).collect()
+}
+
 /// Fails with the lines that differ, and with no others.
 #[track_caller]
 pub(crate) fn assert_untouched(before: &[String], after: &[String]) {

@@ -371,8 +371,11 @@ async fn a_branch_goes_only_when_its_base_has_all_of_it() {
     bench.write(repo, "other.txt", "other\n").await;
     bench.commit(repo).await;
     git_ok(repo, &["cherry-pick", "ao/app-1"]).await;
+    let tip = git_ok(path, &["rev-parse", "HEAD"]).await;
     let removal = careful(&bench, &request).await;
-    assert_eq!(removal, Removal::Removed { is_branch_deleted: true, preserved: None });
+    assert!(matches!(removal, Removal::Removed { is_branch_deleted: true, .. }), "{removal:?}");
+    assert_eq!(preserved(&removal).as_deref(), Some(PRESERVED), "no other ref reaches its commit");
+    assert_eq!(git_ok(repo, &["rev-parse", PRESERVED]).await, tip);
 
     let merged = bench.request_in(repo, "app-2");
     bench.git.create(&merged).await.unwrap();
@@ -386,6 +389,25 @@ async fn a_branch_goes_only_when_its_base_has_all_of_it() {
     let removal = careful(&bench, &merged).await;
     assert_eq!(removal, Removal::Removed { is_branch_deleted: false, preserved: None });
     assert_eq!(show(repo, "ao/app-2", "resolution.txt").await, "only here");
+}
+
+#[tokio::test]
+async fn a_base_that_only_the_branch_still_reached_is_preserved_in_a_bare_repository_too() {
+    let bench = Bench::new();
+    let bare = bench.dir("bare");
+    let (from, to) = (bench.repo().await.display().to_string(), bare.display().to_string());
+    git_ok(Path::new("/"), &["clone", "--quiet", "--bare", &from, &to]).await;
+    git_ok(&bare, &["branch", "feature", "main"]).await;
+    let tree = git_ok(&bare, &["rev-parse", "main^{tree}"]).await;
+    let start = git_ok(&bare, &["commit-tree", &tree, "-p", "main", "-m", "theirs"]).await;
+    git_ok(&bare, &["update-ref", "refs/heads/feature", &start]).await;
+    let mut request = bench.request_in(&bare, "app-1");
+    request.base = Some(ao_core::ids::RefName::new("feature"));
+    bench.git.create(&request).await.unwrap();
+    git_ok(&bare, &["update-ref", "-d", "refs/heads/feature"]).await;
+    let removal = careful(&bench, &request).await;
+    assert_eq!(preserved(&removal).as_deref(), Some(PRESERVED));
+    assert_eq!(git_ok(&bare, &["rev-parse", PRESERVED]).await, start);
 }
 
 #[tokio::test]

@@ -177,8 +177,10 @@ pub struct DiffStat {
 /// How hard a removal may try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RemovalMode {
-    /// Removes only what holds no work.
+    /// Removes only what holds no uncommitted work; a branch that adds something stays.
     Careful,
+    /// The same, and only when its base has everything that was committed in it.
+    Merged,
     /// Preserves the work under `refs/ao/preserved/SESSION` first, then removes.
     Discard,
 }
@@ -198,6 +200,39 @@ pub enum Removal {
         /// Why.
         because: String,
     },
+}
+
+/// What a removal would come to, told without removing anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appraisal {
+    /// There is neither a worktree nor a branch of this session.
+    Nothing,
+    /// Its worktree would go, or its branch where no worktree is left: why nothing is lost by that,
+    /// a clause.
+    Goes {
+        /// Why.
+        because: String,
+    },
+    /// It would stay: a clause.
+    Stays {
+        /// Why.
+        because: String,
+    },
+}
+
+/// What was brought back of the work that removals set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// The worktree that holds it; `None` when it is on a branch only.
+    pub worktree: Option<PathBuf>,
+    /// The branch that holds it; `None` when its worktree has a detached head.
+    pub branch: Option<BranchName>,
+    /// The ref under which it was, and stays, preserved; `None` when only the trash had something.
+    pub preserved: Option<RefName>,
+    /// What is there again: clauses.
+    pub restored: Vec<String>,
+    /// What is not, and where it is: clauses.
+    pub remaining: Vec<String>,
 }
 
 /// Makes, looks at and removes the working copies of sessions. Never loses work.
@@ -227,6 +262,29 @@ pub trait Workspace: Send + Sync {
         request: &'a CreateWorkspace,
         mode: RemovalMode,
     ) -> BoxFuture<'a, Result<Removal, WorkspaceError>>;
+
+    /// Says what a removal would come to. It removes nothing and writes nothing.
+    fn appraise<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Appraisal, WorkspaceError>>;
+
+    /// Asks the remote for the newest state of the base, within a bound. What went wrong is a
+    /// clause: what is known of the base goes on to count.
+    fn refresh_base<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<String>, WorkspaceError>>;
+
+    /// Gets back what removals set aside of a session: its worktree with what was uncommitted in
+    /// it, its branch, and its ignored files while the trash has them. Overwrites nothing; what was
+    /// preserved stays preserved. Where its worktree stands already, the work comes back on a branch
+    /// beside its own. `None` when nothing was set aside.
+    fn recover<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>>;
 
     /// Undoes a `create` that did not become a session: removes only what was absent before, and
     /// never a worktree that changed. `Kept` says what changed.

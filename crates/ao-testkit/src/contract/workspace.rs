@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ao_core::ids::{BranchName, RefName, SessionId};
 use ao_core::ports::{
-    BoxFuture, CreateWorkspace, DiffStat, Ensured, Removal, RemovalMode, Workspace, WorkspaceError,
+    Appraisal, BoxFuture, CreateWorkspace, DiffStat, Ensured, Removal, RemovalMode, Workspace,
+    WorkspaceError,
 };
 use ao_core::saga::PreImage;
 
@@ -104,8 +105,10 @@ pub async fn workspace_contract(harness: &dyn WorkspaceHarness) {
     Box::pin(a_clean_worktree_goes_with_its_branch_and_twice_is_as_good(harness)).await;
     Box::pin(commits_keep_the_branch_and_a_restore_brings_them_back(harness)).await;
     Box::pin(merged_work_takes_its_branch_along(harness)).await;
+    Box::pin(only_what_is_merged_goes_with_a_cleanup(harness)).await;
     Box::pin(work_keeps_the_worktree(harness)).await;
     Box::pin(a_discard_preserves_first(harness)).await;
+    Box::pin(what_was_discarded_comes_back_as_it_was(harness)).await;
     Box::pin(commits_that_no_branch_has_are_preserved(harness)).await;
     Box::pin(a_directory_that_is_gone_is_let_go_of(harness)).await;
     Box::pin(an_undo_removes_only_what_was_absent_and_did_not_change(harness)).await;
@@ -265,6 +268,71 @@ async fn merged_work_takes_its_branch_along(harness: &dyn WorkspaceHarness) {
     assert_eq!(harness.branches(&request.repo).await, ["main"]);
 }
 
+async fn appraise(
+    harness: &dyn WorkspaceHarness,
+    request: &CreateWorkspace,
+    mode: RemovalMode,
+) -> Appraisal {
+    harness.workspace().appraise(request, mode).await.unwrap()
+}
+
+#[track_caller]
+fn assert_stays(appraisal: &Appraisal, because: &str) {
+    match appraisal {
+        Appraisal::Stays { because: said } => assert!(said.contains(because), "{said}"),
+        other @ (Appraisal::Nothing | Appraisal::Goes { .. }) => {
+            panic!("`{because}` does not keep it: {other:?}")
+        }
+    }
+}
+
+async fn only_what_is_merged_goes_with_a_cleanup(harness: &dyn WorkspaceHarness) {
+    const MERGED: RemovalMode = RemovalMode::Merged;
+    let workspace = harness.workspace();
+    let removed = |is_branch_deleted| Removal::Removed { is_branch_deleted, preserved: None };
+
+    let unused = made(harness).await;
+    assert!(matches!(appraise(harness, &unused, MERGED).await, Appraisal::Goes { .. }));
+    assert!(is_registered(harness, &unused).await, "it was only told");
+    assert_eq!(destroy(harness, &unused, MERGED).await, removed(true));
+    assert_eq!(appraise(harness, &unused, MERGED).await, Appraisal::Nothing);
+    assert_eq!(destroy(harness, &unused, MERGED).await, removed(false));
+
+    let request = made(harness).await;
+    assert_eq!(workspace.refresh_base(&request).await.unwrap(), None);
+    harness.write(&request.path, "work.txt", "work\n").await;
+    assert_stays(&appraise(harness, &request, MERGED).await, "`work.txt`");
+    assert_kept(&destroy(harness, &request, MERGED).await, "`work.txt`");
+    harness.commit(&request.path).await;
+    assert_stays(&appraise(harness, &request, MERGED).await, "does not have");
+    assert_kept(&destroy(harness, &request, MERGED).await, "does not have");
+    assert_eq!(harness.read(&request.path, "work.txt").await.as_deref(), Some("work\n"));
+    for mode in [RemovalMode::Careful, RemovalMode::Discard] {
+        let appraisal = appraise(harness, &request, mode).await;
+        assert!(matches!(appraisal, Appraisal::Goes { .. }), "{mode:?}: {appraisal:?}");
+    }
+    // Its worktree goes with a kill, its branch stays, and is freed once it is merged.
+    assert_eq!(destroy(harness, &request, RemovalMode::Careful).await, removed(false));
+    for mode in [MERGED, RemovalMode::Discard] {
+        assert_stays(&appraise(harness, &request, mode).await, "does not have");
+        assert_eq!(destroy(harness, &request, mode).await, removed(false));
+    }
+    harness.fast_forward_main(&request.repo, BRANCH).await;
+    assert!(matches!(appraise(harness, &request, MERGED).await, Appraisal::Goes { .. }));
+    assert_eq!(harness.branches(&request.repo).await, [BRANCH, "main"]);
+    assert_eq!(destroy(harness, &request, MERGED).await, removed(true));
+    assert_eq!(harness.branches(&request.repo).await, ["main"]);
+
+    let locked = made(harness).await;
+    harness.lock(&locked.path, "on a stick").await;
+    for mode in [MERGED, RemovalMode::Discard] {
+        assert_stays(&appraise(harness, &locked, mode).await, "locked: on a stick");
+    }
+    let nowhere = locked.repo.join("no-such-directory");
+    let homeless = CreateWorkspace { repo: nowhere, ..locked };
+    assert_stays(&appraise(harness, &homeless, MERGED).await, "cannot be found");
+}
+
 #[track_caller]
 fn assert_kept(removal: &Removal, because: &str) {
     match removal {
@@ -320,6 +388,45 @@ async fn a_discard_preserves_first(harness: &dyn WorkspaceHarness) {
     let clean = made(harness).await;
     let removal = destroy(harness, &clean, RemovalMode::Discard).await;
     assert_eq!(removal, Removal::Removed { is_branch_deleted: true, preserved: None });
+}
+
+async fn what_was_discarded_comes_back_as_it_was(harness: &dyn WorkspaceHarness) {
+    let workspace = harness.workspace();
+    let request = made(harness).await;
+    assert_eq!(workspace.recover(&request).await.unwrap(), None, "nothing was set aside");
+    harness.write(&request.path, "committed.txt", "committed\n").await;
+    harness.commit(&request.path).await;
+    harness.write(&request.path, "untracked.txt", "precious\n").await;
+    harness.write(&request.path, "README.md", "edited\n").await;
+    let before = workspace.inspect(&request).await.unwrap();
+    destroy(harness, &request, RemovalMode::Discard).await;
+
+    let recovered = workspace.recover(&request).await.unwrap().unwrap();
+    assert_eq!(recovered.worktree.as_ref(), Some(&request.path));
+    assert_eq!(recovered.branch.as_ref(), Some(&request.branch));
+    assert_eq!(recovered.preserved, Some(RefName::new("refs/ao/preserved/app-1")));
+    assert!(!recovered.restored.is_empty());
+    assert_eq!(workspace.inspect(&request).await.unwrap(), before);
+    for (name, text) in [("untracked.txt", "precious\n"), ("README.md", "edited\n")] {
+        assert_eq!(harness.read(&request.path, name).await.as_deref(), Some(text));
+    }
+
+    harness.write(&request.path, "README.md", "later\n").await;
+    let again = workspace.recover(&request).await.unwrap().unwrap();
+    assert_eq!((again.worktree, again.branch), (recovered.worktree, recovered.branch));
+    assert_eq!(harness.read(&request.path, "README.md").await.as_deref(), Some("later\n"));
+    assert_kept(&destroy(harness, &request, RemovalMode::Careful).await, "`README.md`");
+
+    // One that was restored meanwhile keeps its worktree as it is.
+    destroy(harness, &request, RemovalMode::Discard).await;
+    workspace.restore(&request).await.unwrap();
+    let beside = workspace.recover(&request).await.unwrap().unwrap();
+    assert_eq!(beside.worktree, None);
+    assert_eq!(beside.branch, Some(BranchName::new("ao/app-1.recovered")));
+    assert_eq!(harness.read(&request.path, "README.md").await.as_deref(), Some("hello\n"));
+    assert_eq!(workspace.recover(&request).await.unwrap().unwrap().branch, beside.branch);
+    let branches = [BRANCH, "ao/app-1.recovered", "main"];
+    assert_eq!(harness.branches(&request.repo).await, branches);
 }
 
 async fn commits_that_no_branch_has_are_preserved(harness: &dyn WorkspaceHarness) {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
-    CreateWorkspace, DiffStat, Removal, RemovalMode, WorkspaceError, WorkspaceLook, Worktree,
+    Appraisal, CreateWorkspace, DiffStat, Recovery, Removal, RemovalMode, WorkspaceError,
+    WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 
@@ -27,6 +28,8 @@ pub(super) struct FakeWorktree {
     pub(super) locked: Option<String>,
     pub(super) operation: Option<String>,
     pub(super) is_dir_missing: bool,
+    /// Whether it was made from what was preserved.
+    is_recovered: bool,
 }
 
 #[derive(Debug, Default)]
@@ -170,6 +173,7 @@ impl FakeRepo {
                 locked: None,
                 operation: None,
                 is_dir_missing: false,
+                is_recovered: false,
             });
         recorded
     }
@@ -194,16 +198,58 @@ impl FakeRepo {
         self.dirty(worktree).first().map(|path| format!("it has uncommitted changes: `{path}`"))
     }
 
+    /// Why a worktree stays in spite of a removal.
+    fn stays(
+        &self,
+        request: &CreateWorkspace,
+        worktree: &FakeWorktree,
+        mode: RemovalMode,
+    ) -> Option<String> {
+        match mode {
+            RemovalMode::Careful => self.obstacle(worktree),
+            RemovalMode::Merged => {
+                self.obstacle(worktree).or_else(|| self.unmerged(request, &worktree.head))
+            }
+            RemovalMode::Discard => {
+                worktree.locked.as_ref().map(|reason| format!("it is locked: {reason}"))
+            }
+        }
+    }
+
+    fn unmerged(&self, request: &CreateWorkspace, tip: &Sha) -> Option<String> {
+        let is_merged = self.bases_of(request).iter().any(|it| self.history(it).contains(tip));
+        (!is_merged).then(|| "it has commits that its base does not have".to_owned())
+    }
+
+    fn bases_of(&self, request: &CreateWorkspace) -> Vec<Sha> {
+        let recorded = self.bases.get(&request.session).map(|(base, _is_made)| base.clone());
+        let named = request.base.as_ref().and_then(|it| self.resolve(it));
+        let main = self.branches.get("main").cloned();
+        [recorded, named, main].into_iter().flatten().collect()
+    }
+
+    pub(super) fn appraise(&self, request: &CreateWorkspace, mode: RemovalMode) -> Appraisal {
+        let merged = || "its base has everything that it committed".to_owned();
+        if let Some(worktree) = self.worktrees.get(&request.path) {
+            return match self.stays(request, worktree, mode) {
+                Some(because) => Appraisal::Stays { because },
+                None => Appraisal::Goes { because: merged() },
+            };
+        }
+        let is_made = self.bases.get(&request.session).is_some_and(|(_, is_made)| *is_made);
+        let Some(tip) = self.branches.get(request.branch.as_str()).filter(|_| is_made) else {
+            return Appraisal::Nothing;
+        };
+        match self.unmerged(request, tip) {
+            Some(because) => Appraisal::Stays { because },
+            None => Appraisal::Goes { because: merged() },
+        }
+    }
+
     pub(super) fn remove(&mut self, request: &CreateWorkspace, mode: RemovalMode) -> Removal {
         let mut preserved = None;
         if let Some(worktree) = self.worktrees.get(&request.path) {
-            let obstacle = match mode {
-                RemovalMode::Careful => self.obstacle(worktree),
-                RemovalMode::Discard => {
-                    worktree.locked.as_ref().map(|reason| format!("it is locked: {reason}"))
-                }
-            };
-            if let Some(because) = obstacle {
+            if let Some(because) = self.stays(request, worktree, mode) {
                 return Removal::Kept { because };
             }
             let is_reachable =
@@ -220,13 +266,12 @@ impl FakeRepo {
 
     /// Deletes the session's branch if it was made for it and adds nothing.
     fn drop_branch(&mut self, request: &CreateWorkspace) -> bool {
-        let Some((base, true)) = self.bases.get(&request.session).cloned() else { return false };
+        if self.bases.get(&request.session).is_none_or(|(_base, is_made)| !is_made) {
+            return false;
+        }
         let Some(tip) = self.branches.get(request.branch.as_str()).cloned() else { return false };
         let is_used = self.worktrees.values().any(|it| it.branch.as_ref() == Some(&request.branch));
-        let known = [Some(base), request.base.as_ref().and_then(|it| self.resolve(it))];
-        let main = self.branches.get("main").cloned();
-        let adds_nothing =
-            known.into_iter().chain([main]).flatten().any(|it| self.history(&it).contains(&tip));
+        let adds_nothing = self.unmerged(request, &tip).is_none();
         let is_deleted = adds_nothing && !is_used;
         if is_deleted {
             self.branches.remove(request.branch.as_str());
@@ -259,6 +304,48 @@ impl FakeRepo {
         let is_branch_deleted =
             pre_image.is_recorded && pre_image.branch_at.is_none() && self.drop_branch(request);
         Removal::Removed { is_branch_deleted, preserved: None }
+    }
+
+    pub(super) fn recover(&mut self, request: &CreateWorkspace) -> Option<Recovery> {
+        let (head, files) = self.preserved.get(&request.session)?.last()?.clone();
+        let preserved = Some(RefName::new(format!("refs/ao/preserved/{}", request.session)));
+        let mut recovery = Recovery { preserved, ..Recovery::default() };
+        if let Some(worktree) = self.worktrees.get(&request.path) {
+            recovery.restored.push("what it had not committed".to_owned());
+            if worktree.is_recovered {
+                recovery.worktree = Some(request.path.clone());
+                recovery.branch.clone_from(&worktree.branch);
+                return Some(recovery);
+            }
+            let name = format!("{}.recovered", request.branch);
+            if !self.branches.contains_key(&name) {
+                let commit = self.add_commit(Some(head), files);
+                self.branches.insert(name.clone(), commit);
+            }
+            recovery.branch = Some(BranchName::new(name));
+            return Some(recovery);
+        }
+        let name = request.branch.to_string();
+        let tip = self.branches.entry(name).or_insert_with(|| head.clone()).clone();
+        let branch = (tip == head).then(|| request.branch.clone());
+        self.bases.entry(request.session.clone()).or_insert_with(|| (head.clone(), true));
+        self.worktrees.insert(
+            request.path.clone(),
+            FakeWorktree {
+                session: request.session.clone(),
+                branch: branch.clone(),
+                head,
+                files,
+                locked: None,
+                operation: None,
+                is_dir_missing: false,
+                is_recovered: true,
+            },
+        );
+        recovery.restored.push("its worktree".to_owned());
+        recovery.worktree = Some(request.path.clone());
+        recovery.branch = branch;
+        Some(recovery)
     }
 
     pub(super) fn list(&self, top: &Path) -> Vec<Worktree> {

@@ -10,8 +10,9 @@ use ao_core::ids::NotifierId;
 use ao_core::inbox::Notification;
 use ao_core::outbox::Sink;
 use ao_core::ports::{
-    BoxFuture, Clock as _, CreateWorkspace, CreatedWorkspace, Ensured, Notifier, NotifyError,
-    Removal, RemovalMode, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    Appraisal, BoxFuture, Clock as _, CreateWorkspace, CreatedWorkspace, Ensured, Notifier,
+    NotifyError, Recovery, Removal, RemovalMode, Workspace, WorkspaceError, WorkspaceLook,
+    Worktree,
 };
 use ao_core::saga::PreImage;
 use ao_testkit::clock::JumpingClock;
@@ -145,6 +146,28 @@ impl Workspace for Git {
         mode: RemovalMode,
     ) -> BoxFuture<'a, Result<Removal, WorkspaceError>> {
         Box::pin(self.call(WorkspaceOp::Destroy, self.fake.destroy(request, mode)))
+    }
+
+    fn appraise<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+        mode: RemovalMode,
+    ) -> BoxFuture<'a, Result<Appraisal, WorkspaceError>> {
+        Box::pin(self.call(WorkspaceOp::Look, self.fake.appraise(request, mode)))
+    }
+
+    fn refresh_base<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<String>, WorkspaceError>> {
+        Box::pin(self.call(WorkspaceOp::Repository, self.fake.refresh_base(request)))
+    }
+
+    fn recover<'a>(
+        &'a self,
+        request: &'a CreateWorkspace,
+    ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>> {
+        Box::pin(self.call(WorkspaceOp::Restore, self.fake.recover(request)))
     }
 
     fn undo_create<'a>(
