@@ -1,5 +1,8 @@
 //! The session manager: performs what people ask for. It derives no state; it reports outcomes.
 
+pub(crate) mod cleanup;
+mod recover;
+
 mod transcript;
 
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use ao_core::reduce::reduce;
 use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
 use ao_core::session::{BranchFate, RuntimeHandle, Session, WorkspaceFate};
 use ao_core::step::Step;
+use ao_core::time::Moment;
 
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
 use crate::places::{Places, PlacesReport};
@@ -68,6 +72,18 @@ pub enum SessionError {
         /// Its id.
         session: SessionId,
     },
+    /// Something is in flight for it.
+    #[error("session `{session}` is being started or put away")]
+    Busy {
+        /// Its id.
+        session: SessionId,
+    },
+    /// Nothing of it was set aside.
+    #[error("nothing of session `{session}` is preserved, and the trash has nothing of it")]
+    NothingPreserved {
+        /// Its id.
+        session: SessionId,
+    },
     /// Its worktree is there, and nobody else would account for it.
     #[error("the worktree of session `{session}` is still at `{}`", .path.display())]
     HasWorktree {
@@ -94,10 +110,13 @@ impl SessionError {
     /// What this error asks of its reader.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSession { .. } | Self::NoTranscript { .. } => ErrorKind::NotFound,
+            Self::NoSession { .. } | Self::NoTranscript { .. } | Self::NothingPreserved { .. } => {
+                ErrorKind::NotFound
+            }
             Self::NoTerminal { .. }
             | Self::NoProject { .. }
             | Self::NotEnded { .. }
+            | Self::Busy { .. }
             | Self::HasWorktree { .. } => ErrorKind::Conflict,
             Self::Runtime(error) => error.kind(),
             Self::Workspace(error) => error.kind(),
@@ -293,22 +312,10 @@ impl SessionManager {
         for _ in 0..CONFLICTS_MAX {
             let now = self.ports.clock.now();
             let loaded = self.load(session).await?;
-            let fact =
-                Fact { at: now, kind: FactKind::Outcome(Outcome::EndRequested(EndIntent::Kill)) };
-            let policy = self.settings.policy_of(&loaded.session.record.project);
-            let mut commit = match reduce(&loaded.session, &fact, policy, &now) {
-                Step::Change(change) => self.lifecycle.plan(&loaded, *change, &fact, now),
-                Step::None { .. } => {
-                    let revision = loaded.session.lifecycle.revision;
-                    let mut commit = Commit::on(session.clone(), Expected::Revision(revision), now);
-                    // The saga's own next write must notice that this one came first.
-                    commit.next = Some(loaded.session.clone());
-                    commit
-                }
-            };
+            let mut commit = self.end_commit(&loaded, EndIntent::Kill, now);
             commit.saga = match &loaded.saga {
                 None if is_torn_down(&loaded.session, discard) => return Ok(()),
-                None => Some(SagaChange::Begin(kill_saga(session, discard, now))),
+                None => Some(SagaChange::Begin(end_saga(session, SagaKind::Kill, discard, now))),
                 Some(saga) => Some(SagaChange::Put(cancelled(saga, discard))),
             };
             match self.lifecycle.commit(commit).await {
@@ -323,6 +330,23 @@ impl SessionManager {
             || SessionError::NoSession { session: session.clone() },
             SessionError::Store,
         ))
+    }
+
+    /// What the wish for an end comes to. It writes the session in any case: the next write of a
+    /// saga in flight must notice that this one came first.
+    fn end_commit(&self, loaded: &Loaded, intent: EndIntent, now: Moment) -> Commit {
+        let fact = Fact { at: now, kind: FactKind::Outcome(Outcome::EndRequested(intent)) };
+        let policy = self.settings.policy_of(&loaded.session.record.project);
+        match reduce(&loaded.session, &fact, policy, &now) {
+            Step::Change(change) => self.lifecycle.plan(loaded, *change, &fact, now),
+            Step::None { .. } => {
+                let session = loaded.session.record.id.clone();
+                let revision = loaded.session.lifecycle.revision;
+                let mut commit = Commit::on(session, Expected::Revision(revision), now);
+                commit.next = Some(loaded.session.clone());
+                commit
+            }
+        }
     }
 
     /// What its terminal shows: the last `n_lines` lines, or the kept screen once it ended.
@@ -445,10 +469,11 @@ fn is_torn_down(session: &Session, discard: bool) -> bool {
         && !discard
 }
 
-fn kill_saga(session: &SessionId, discard: bool, now: ao_core::time::Moment) -> Saga {
+/// A saga that puts away what a session holds.
+fn end_saga(session: &SessionId, kind: SagaKind, discard: bool, now: Moment) -> Saga {
     Saga {
         session: session.clone(),
-        kind: SagaKind::Kill,
+        kind,
         step: SagaStep::Processes,
         direction: SagaDirection::Forward,
         is_cancelled: false,

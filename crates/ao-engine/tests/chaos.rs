@@ -9,7 +9,7 @@ use ao_core::ports::{RemovalMode, SessionStore as _, StoreError};
 use ao_core::record::ActivityState;
 use ao_core::replay::replay;
 use ao_core::time::Timestamp;
-use ao_engine::{RestoreRequest, SendRequest};
+use ao_engine::{CleanupRequest, RestoreRequest, SendRequest};
 use ao_testkit::machine::{Fault, Op};
 use ao_testkit::memory_store::Op as StoreOp;
 
@@ -88,7 +88,7 @@ async fn act(world: &World, dice: &mut Dice, ids: &mut Vec<SessionId>) {
         ids.extend(engine.sessions.spawn(world.request(agent)).await.ok());
         return;
     };
-    match dice.below(8) {
+    match dice.below(9) {
         0 => ids.extend(engine.sessions.spawn(world.request(agent)).await.ok()),
         1 | 2 => {
             let text = format!("text {}", dice.below(1_000_000));
@@ -105,6 +105,11 @@ async fn act(world: &World, dice: &mut Dice, ids: &mut Vec<SessionId>) {
         6 => {
             let request = RestoreRequest { session: id, env: BTreeMap::new() };
             drop(engine.sessions.restore(&request).await);
+        }
+        7 => {
+            let request =
+                CleanupRequest { discard: dice.below(4) == 0, ..CleanupRequest::default() };
+            drop(engine.sessions.cleanup(&request).await);
         }
         _ => {
             let states = [ActivityState::Active, ActivityState::Idle, ActivityState::Blocked];

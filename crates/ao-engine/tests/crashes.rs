@@ -1,5 +1,5 @@
 //! A crash before and after every write of a whole life: spawn, message, reaction, escalation, the
-//! agent's death, restore, kill, restore again.
+//! agent's death, restore, kill, restore again, death, cleanup.
 //!
 //! The walk counts the writes of the run itself, so a write that is added later is covered the day
 //! it is added.
@@ -12,7 +12,7 @@ use ao_core::ledger::ReactionKind;
 use ao_core::policy::ReactionPolicy;
 use ao_core::ports::{Projects as _, RemovalMode, SessionFilter, SessionStore as _};
 use ao_core::record::ActivityState;
-use ao_engine::{RestoreRequest, SendRequest};
+use ao_engine::{CleanupRequest, RestoreRequest, SendRequest};
 use futures_util::future::{Either, select};
 
 use crate::gate::Stop;
@@ -70,6 +70,14 @@ async fn live(world: &World) {
         return;
     }
     if engine.sessions.restore(&again).await.is_err() {
+        return;
+    }
+    pause(2).await;
+    if let Some(agent) = world.machine.agent_of(&id) {
+        world.machine.kill_process(agent.pid);
+    }
+    pause(10).await;
+    if engine.sessions.cleanup(&CleanupRequest::default()).await.is_err() {
         return;
     }
     pause(2).await;

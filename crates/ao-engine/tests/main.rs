@@ -5,6 +5,7 @@
 
 mod automatic;
 mod chaos;
+mod cleanup;
 mod crashes;
 mod flow;
 mod gate;

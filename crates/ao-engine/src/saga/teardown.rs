@@ -184,15 +184,16 @@ impl SagaRunner {
         let mut record = loaded.session.record.clone();
         let is_undone = saga.direction == SagaDirection::Unwinding && saga.kind == SagaKind::Spawn;
         // A spawn that crashed in its first step may have left a worktree that no record shows.
-        let may_exist = record.workspace.fate != WorkspaceFate::Removed;
+        // What a kill left of a branch is merged by now: that is what a cleanup is for.
+        let is_branch_left =
+            saga.kind == SagaKind::Cleanup && record.workspace.branch == BranchFate::Kept;
+        let may_exist = record.workspace.fate != WorkspaceFate::Removed || is_branch_left;
         if may_exist && !is_to_be_tried_again(saga) {
             let request = self.workspace_request(&record).await?;
             let removal = if is_undone {
                 self.ports.workspace.undo_create(&request, &saga.pre_image).await
-            } else if saga.discard {
-                self.ports.workspace.destroy(&request, RemovalMode::Discard).await
             } else {
-                self.ports.workspace.destroy(&request, RemovalMode::Careful).await
+                self.ports.workspace.destroy(&request, mode_of(saga)).await
             };
             let removal =
                 removal.map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
@@ -225,8 +226,12 @@ impl SagaRunner {
 
     async fn remove_files(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
         let record = loaded.session.record.clone();
+        // What a cleanup had to leave can still be restored.
+        let is_left =
+            saga.kind == SagaKind::Cleanup && record.workspace.fate == WorkspaceFate::Kept;
         if let Some(launch) = &record.launch_id
             && !is_to_be_tried_again(saga)
+            && !is_left
         {
             self.ports
                 .launches
@@ -268,6 +273,15 @@ impl SagaRunner {
 /// session, and the launch file, whose environment the next try needs. Only a kill lets go of them.
 fn is_to_be_tried_again(saga: &Saga) -> bool {
     saga.kind == SagaKind::Restore && !saga.is_cancelled
+}
+
+/// How hard a teardown tries to remove a worktree.
+fn mode_of(saga: &Saga) -> RemovalMode {
+    match saga.kind {
+        _ if saga.discard => RemovalMode::Discard,
+        SagaKind::Cleanup => RemovalMode::Merged,
+        SagaKind::Spawn | SagaKind::Kill | SagaKind::Restore => RemovalMode::Careful,
+    }
 }
 
 fn unknown(error: &ProcessError) -> StepError {
