@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::agents::{Agent, CallerRequest};
+use crate::cleanup::{Cleaned, CleanupRequest, Recovered, RemovedSession};
 use crate::config::{ConfigCheck, ConfigView};
 use crate::doctor::DoctorReport;
 use crate::error::{ErrorBody, ErrorKind, UNKNOWN_ROUTE};
@@ -42,6 +43,10 @@ use transport::{Exchange, Reply};
 
 /// How long an ordinary request may take: more than any bounded step behind one.
 const REQUEST_FOR_MAX: Duration = Duration::from_mins(1);
+
+/// How long a cleanup may take: no session is begun with after five minutes, and the last one may
+/// take half a minute to end.
+const CLEANUP_FOR_MAX: Duration = Duration::from_mins(10);
 
 /// What is added to a wait that the daemon ends itself.
 const WAIT_SLACK: Duration = Duration::from_secs(10);
@@ -258,6 +263,25 @@ impl Client {
     /// Brings an ended session back.
     pub async fn restore(&self, id: &str, body: &RestoreRequest) -> Result<Restored, ClientError> {
         self.post(&with_id(routes::SESSION_RESTORE, id), body).await
+    }
+
+    /// Frees what ended sessions hold and nobody needs any more.
+    pub async fn cleanup(&self, body: &CleanupRequest) -> Result<Vec<Cleaned>, ClientError> {
+        let exchange = Exchange::new(Method::POST, routes::CLEANUP.to_owned()).with_body(body)?;
+        self.ask(exchange, CLEANUP_FOR_MAX).await
+    }
+
+    /// Gets back what was set aside of a session.
+    pub async fn recover(&self, id: &str) -> Result<Recovered, ClientError> {
+        let path = with_id(routes::SESSION_RECOVER, id);
+        let exchange = Exchange::new(Method::POST, path).with_body(&())?;
+        self.ask(exchange, CLEANUP_FOR_MAX).await
+    }
+
+    /// Removes the record of an ended session.
+    pub async fn remove_session(&self, id: &str) -> Result<RemovedSession, ClientError> {
+        let exchange = Exchange::new(Method::DELETE, with_id(routes::SESSION, id));
+        self.ask(exchange, self.request_for_max).await
     }
 
     /// Presses the agent's own interrupt key.

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod agents;
+pub mod cleanup;
 pub mod client;
 pub mod config;
 pub mod doctor;

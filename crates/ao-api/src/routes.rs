@@ -21,9 +21,12 @@
 //! | GET | `/sessions` | [`SessionsQuery`](crate::session::SessionsQuery) | `[`[`Session`](crate::session::Session)`]`, oldest first |
 //! | POST | `/sessions` | [`SpawnRequest`](crate::spawn::SpawnRequest) | 201 [`Session`](crate::session::Session), as soon as it is seeded |
 //! | GET | `/sessions/{id}` | | [`Session`](crate::session::Session) |
+//! | DELETE | `/sessions/{id}` | | [`RemovedSession`](crate::cleanup::RemovedSession); 409 unless it ended and its worktree is gone |
 //! | GET | `/sessions/{id}/wait` | [`WaitQuery`](crate::session::WaitQuery) | [`WaitResponse`](crate::session::WaitResponse), held back until it holds or times out |
 //! | POST | `/sessions/{id}/kill` | [`KillRequest`](crate::kill::KillRequest) | [`KillResponse`](crate::kill::KillResponse), after the teardown, or `pending` after 30 s |
 //! | POST | `/sessions/{id}/restore` | [`RestoreRequest`](crate::restore::RestoreRequest) | 202 [`Restored`](crate::restore::Restored), as soon as it is reopened |
+//! | POST | `/sessions/{id}/recover` | | [`Recovered`](crate::cleanup::Recovered); 404 when nothing is preserved |
+//! | POST | `/cleanup` | [`CleanupRequest`](crate::cleanup::CleanupRequest) | `[`[`Cleaned`](crate::cleanup::Cleaned)`]`, after the teardowns, five minutes at most |
 //! | POST | `/sessions/{id}/interrupt` | | [`InterruptResponse`](crate::terminal::InterruptResponse) |
 //! | POST | `/sessions/{id}/rename` | [`RenameRequest`](crate::session::RenameRequest) | [`Session`](crate::session::Session) |
 //! | GET | `/sessions/{id}/messages` | | `[`[`Message`](crate::message::Message)`]`, oldest first |
@@ -73,7 +76,7 @@ pub const PROJECT: &str = "/api/v1/projects/{id}";
 pub const RESOLVE: &str = "/api/v1/resolve";
 /// GET, POST: the sessions.
 pub const SESSIONS: &str = "/api/v1/sessions";
-/// GET: one session.
+/// GET, DELETE: one session.
 pub const SESSION: &str = "/api/v1/sessions/{id}";
 /// GET: one session, once it is as asked.
 pub const SESSION_WAIT: &str = "/api/v1/sessions/{id}/wait";
@@ -81,6 +84,10 @@ pub const SESSION_WAIT: &str = "/api/v1/sessions/{id}/wait";
 pub const SESSION_KILL: &str = "/api/v1/sessions/{id}/kill";
 /// POST: brings an ended session back.
 pub const SESSION_RESTORE: &str = "/api/v1/sessions/{id}/restore";
+/// POST: gets back what was set aside of a session.
+pub const SESSION_RECOVER: &str = "/api/v1/sessions/{id}/recover";
+/// POST: frees what ended sessions hold.
+pub const CLEANUP: &str = "/api/v1/cleanup";
 /// POST: presses the agent's interrupt key.
 pub const SESSION_INTERRUPT: &str = "/api/v1/sessions/{id}/interrupt";
 /// POST: gives a session another name.

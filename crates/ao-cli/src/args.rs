@@ -7,8 +7,9 @@ use ao_api::{ErrorBody, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attach, config, diff, doctor, events, explain, hook, inbox, interrupt, kill, logs, ls,
-    messages, next, path, project, rename, replay, report, restore, send, show, spawn, stop, wait,
+    attach, cleanup, config, diff, doctor, events, explain, hook, inbox, interrupt, kill, logs, ls,
+    messages, next, open, path, project, recover, rename, replay, report, restore, rm, send, show,
+    spawn, stop, wait,
 };
 
 /// Supervises a fleet of coding agents, each in its own worktree and terminal.
@@ -88,6 +89,8 @@ pub enum ClientCommand {
     Diff(diff::DiffArgs),
     /// Print a session's worktree.
     Path(path::PathArgs),
+    /// Open a session's worktree in an editor.
+    Open(open::OpenArgs),
     /// Give a session another name.
     Rename(rename::RenameArgs),
     /// Print the session that needs a human the most.
@@ -98,6 +101,12 @@ pub enum ClientCommand {
     Kill(kill::KillArgs),
     /// Bring ended sessions back, in their conversation.
     Restore(restore::RestoreArgs),
+    /// Free what ended sessions hold whose work is merged.
+    Cleanup(cleanup::CleanupArgs),
+    /// Get back what a removal set aside.
+    Recover(recover::RecoverArgs),
+    /// Forget ended sessions.
+    Rm(rm::RmArgs),
     /// Show what needs a human.
     Inbox(inbox::InboxArgs),
     /// Show the messages of a session, with their receipts.

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod attach;
+pub mod cleanup;
 pub mod config;
 pub mod diff;
 pub mod doctor;
@@ -15,12 +16,15 @@ pub mod logs;
 pub mod ls;
 pub mod messages;
 pub mod next;
+pub mod open;
 pub mod path;
 pub mod project;
+pub mod recover;
 pub mod rename;
 pub mod replay;
 pub mod report;
 pub mod restore;
+pub mod rm;
 pub mod send;
 mod settle;
 pub mod show;
@@ -62,11 +66,15 @@ pub(crate) async fn run(
         ClientCommand::Logs(args) => logs::run(args, context, ui).await,
         ClientCommand::Diff(args) => diff::run(args, context, ui).await,
         ClientCommand::Path(args) => path::run(args, context, ui).await,
+        ClientCommand::Open(args) => open::run(args, context, ui).await,
         ClientCommand::Rename(args) => rename::run(args, context, ui).await,
         ClientCommand::Next(args) => next::run(args, context, ui).await,
         ClientCommand::Wait(args) => wait::run(args, context, ui).await,
         ClientCommand::Restore(args) => Box::pin(restore::run(args, context, ui)).await,
         ClientCommand::Kill(args) => kill::run(args, context, ui).await,
+        ClientCommand::Cleanup(args) => cleanup::run(args, context, ui).await,
+        ClientCommand::Recover(args) => recover::run(args, context, ui).await,
+        ClientCommand::Rm(args) => rm::run(args, context, ui).await,
         ClientCommand::Inbox(args) => inbox::run(args, context, ui).await,
         ClientCommand::Messages(args) => messages::run(args, context, ui).await,
         ClientCommand::Events(args) => events::run(args, context, ui).await,

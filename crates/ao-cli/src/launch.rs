@@ -1,5 +1,5 @@
-//! The two places where the command line starts a program itself: its own daemon, and what the
-//! daemon answered to an attach.
+//! The places where the command line starts a program itself: its own daemon, and what it becomes for
+//! an attach or an editor.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Becomes another program. Returns only when that fails.
-#[expect(clippy::disallowed_methods, reason = "an attach hands this very terminal over: no child")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an attach and an editor get this very terminal: no child"
+)]
 pub(crate) fn become_program(argv: &[String], unset: &[String]) -> io::Error {
     let Some((program, args)) = argv.split_first() else {
         return io::Error::new(io::ErrorKind::InvalidInput, "the command line is empty");

@@ -134,6 +134,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
             "`ao project ls` shows them; `--id` names a free id, `ao project rm` forgets one"
         }
         "PROJECT_LIVE" => "`ao kill --all --project ID` ends its sessions",
+        "NOTHING_PRESERVED" => {
+            "`ao restore ID` brings the session itself back; a branch is there with its commits"
+        }
+        "SESSION_BUSY" => "`ao show ID` tells how far it has come; then try again",
         "SESSION_ENDED" => "`ao spawn` starts a new one; `ao explain ID` says how it ended",
         "SESSION_LIVE" => "`ao kill ID` ends it; `ao show ID` tells how it is",
         "SESSION_RESTORING" => "`ao show ID` tells how far it has come; `ao kill ID` gives up",
@@ -144,6 +148,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "TEARDOWN_PENDING" => "it is tried again every few seconds; `ao explain ID` says more",
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
         "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",
+        "WORKTREE_LEFT" => {
+            "`ao cleanup` removes it once its work is merged; `ao kill --discard ID` preserves its \
+             work under a ref and removes it now"
+        }
         code::PROJECT_UNKNOWN => "`ao project ls` shows them; `ao project add` registers one",
         code::SESSION_UNKNOWN => "`ao ls --all` shows them",
         code::SESSION_AMBIGUOUS => "write more of it, or the whole id",
@@ -213,6 +221,8 @@ impl From<SessionError> for Fault {
             SessionError::NoTranscript { .. } => "NO_TRANSCRIPT",
             SessionError::NoProject { .. } => code::PROJECT_UNKNOWN,
             SessionError::NotEnded { .. } => "SESSION_LIVE",
+            SessionError::Busy { .. } => "SESSION_BUSY",
+            SessionError::NothingPreserved { .. } => "NOTHING_PRESERVED",
             SessionError::HasWorktree { .. } => "WORKTREE_LEFT",
             SessionError::Screens(_) => "SCREEN_UNREADABLE",
         };

@@ -4,6 +4,7 @@
 //! nothing about sessions.
 
 mod agents;
+mod cleanup;
 mod config;
 mod doctor;
 mod events;
@@ -53,10 +54,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(at::PROJECT, get(projects::show).delete(projects::remove))
         .route(at::RESOLVE, get(sessions::resolve))
         .route(at::SESSIONS, get(sessions::list).post(spawn::spawn))
-        .route(at::SESSION, get(sessions::show))
+        .route(at::SESSION, get(sessions::show).delete(cleanup::remove))
         .route(at::SESSION_WAIT, get(wait::session))
         .route(at::SESSION_KILL, post(sessions::kill))
         .route(at::SESSION_RESTORE, post(restore::restore))
+        .route(at::SESSION_RECOVER, post(cleanup::recover))
+        .route(at::CLEANUP, post(cleanup::cleanup))
         .route(at::SESSION_INTERRUPT, post(terminal::interrupt))
         .route(at::SESSION_RENAME, post(sessions::rename))
         .route(at::SESSION_MESSAGES, get(messages::list).post(messages::send))

@@ -2,6 +2,7 @@
 //!
 //! Pure: what is not in the record (the diff, the head of the feed) is handed in.
 
+mod cleanup;
 mod explain;
 mod places;
 mod replay;
@@ -17,6 +18,7 @@ use ao_core::message::{Message, MessageState};
 use ao_core::project::Project;
 use ao_core::time::Timestamp;
 
+pub(crate) use cleanup::{cleaned, recovered, removed};
 pub(crate) use explain::explain;
 pub(crate) use places::{capacity, queue, queue_words};
 pub(crate) use replay::replay;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod capacity;
+mod cleanup;
 mod crash;
 mod damage;
 mod death;
