@@ -250,7 +250,12 @@ async fn what_differs_from_the_trash_and_nested_repositories_are_not_mixed_up() 
     bench.write(&inner, "work.txt", "work\n").await;
     bench.write(&request.path, "beside.txt", "work\n").await;
     discard(&bench, &request).await;
-    recover(&bench, &request).await;
+    // Whoever had it open went on writing into what is in the trash now.
+    bench.write(&bench.trash().join("app-1.1/files"), "beside.txt", "late\n").await;
+    let recovered = recover(&bench, &request).await;
+    let beside = std::fs::read_to_string(request.path.join("beside.txt")).unwrap();
+    assert_eq!(beside, "work\n", "as it was when it was removed");
+    assert!(recovered.remaining.join(" ").contains("stay in the trash at"), "{recovered:?}");
     assert_eq!(std::fs::read_to_string(inner.join("work.txt")).unwrap(), "work\n");
     assert!(git(&inner, &["status"]).await.status.success());
 }
