@@ -244,6 +244,7 @@ impl World {
             wall: Arc::new(move || clock.now().wall),
             // Each daemon reads the log of the one before; and the log is emptied at many points.
             n_log_pages: 100,
+            is_alone: true,
             ..Options::default()
         };
         let store =
