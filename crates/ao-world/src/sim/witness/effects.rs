@@ -41,7 +41,7 @@ pub(crate) struct Planned {
 }
 
 /// Failed tries before the one at which an effect is given up, at least.
-const RETRIES_MIN: u32 = 11;
+const RETRIES_MIN: u32 = 15;
 
 impl Seen {
     pub(crate) fn note_effect(&mut self, session: Option<&SessionId>, effect: &Effect) {
