@@ -222,12 +222,12 @@ impl Reaper {
             others.into_iter().partition(is_about_idleness);
         let mut failure = None;
         for deadline in others {
-            failure = failure.or(self.take_due(deadline, now).await.err());
+            failure = failure.or(Box::pin(self.take_due(deadline, now)).await.err());
         }
         // Worktrees are looked at late, and together: a slow one keeps no deadline waiting that
         // needs none.
         let mut looked = futures_util::stream::iter(idle)
-            .map(|deadline| self.take_idle(deadline.session, now))
+            .map(|deadline| Box::pin(self.take_idle(deadline.session, now)))
             .buffer_unordered(WORKTREES_AT_ONCE);
         while let Some(taken) = looked.next().await {
             failure = failure.or_else(|| taken.err());
@@ -351,14 +351,13 @@ impl Reaper {
 
     fn watch_all(&self, live: &[&Session]) {
         for session in live {
-            let Some(target) = Target::of(session) else { continue };
-            if self.ports.processes.boot() == target.handle.process.boot {
-                self.watches.ensure_process(
-                    &target.session,
-                    &target.launch,
-                    &target.handle.process,
-                );
-                self.watches.ensure_server(&target.handle.server);
+            let (Some(launch), Some(handle)) = (&session.lifecycle.launch, &session.record.handle)
+            else {
+                continue;
+            };
+            if self.ports.processes.boot() == handle.process.boot {
+                self.watches.ensure_process(&session.record.id, &launch.id, &handle.process);
+                self.watches.ensure_server(&handle.server);
             }
         }
     }

@@ -151,3 +151,47 @@ fn no_write_of_a_life_is_a_bad_moment_to_crash() {
     assert!(n_stops > 30, "a life has more writes than {n_stops} stops");
     assert!(n_stops < 2 * WRITES_MAX, "the walk did not reach the end of a life");
 }
+
+/// A launch, up to a stop; says whether the stop was reached.
+fn launch_until(world: &World, stop: Stop) -> bool {
+    world.gate.stop_at(Some(stop));
+    let engine = world.engine();
+    let reached = world.tasks.block_on(async {
+        let launch = async {
+            let _told = engine.sessions.spawn(world.request("scripted")).await;
+            ao_core::ports::Clock::sleep(&world.clock, Duration::from_secs(2)).await;
+        };
+        let (launch, hit) = (pin!(launch), pin!(world.gate.hit()));
+        matches!(select(launch, hit).await, Either::Right(_))
+    });
+    world.crash();
+    reached
+}
+
+/// What a step made and no record shows is found by the end of the session: nothing else would.
+#[test]
+fn a_launch_that_a_crash_cut_short_leaves_nothing_when_it_is_killed_before_it_goes_on() {
+    let mut n_killed = 0;
+    for at in [Stop::Before, Stop::After] {
+        for n in 1..=WRITES_MAX {
+            let world = world(n);
+            if !launch_until(&world, at(n)) {
+                break;
+            }
+            // The kill is asked for before anything goes on with the launch.
+            world.open();
+            let filter = SessionFilter { project: None, with_terminal: true };
+            let sessions = world.tasks.block_on(world.store.list(&filter)).unwrap();
+            for session in &sessions {
+                let id = &session.record.id;
+                assert_eq!(world.kill(id).workspace.as_str(), "removed", "{:?}", at(n));
+                n_killed += 1;
+            }
+            world.start();
+            world.pass_time(Duration::from_secs(10));
+            assert_eq!(world.running(), [], "{:?}: processes are left", at(n));
+            world.check_clean();
+        }
+    }
+    assert!(n_killed > 8, "a launch has more writes than {n_killed} stops");
+}

@@ -149,12 +149,23 @@ impl World {
         }
     }
 
-    /// Starts an engine on what is there, as a daemon that starts does.
-    pub(crate) fn boot(&self) {
+    /// An engine on what is there, that looks at nothing by itself yet.
+    pub(crate) fn open(&self) {
         let engine = Engine::new(self.ports(), self.settings.clone());
+        *self.engine.lock().unwrap() = Some(engine);
+    }
+
+    /// Starts the engine that was opened last, as a daemon that starts does.
+    pub(crate) fn start(&self) {
+        let engine = self.engine();
         self.tasks.block_on(engine.boot()).unwrap();
         engine.run();
-        *self.engine.lock().unwrap() = Some(engine);
+    }
+
+    /// Starts an engine on what is there, as a daemon that starts does.
+    pub(crate) fn boot(&self) {
+        self.open();
+        self.start();
     }
 
     /// Drops the engine at the point where it stands, as `kill -9` does.

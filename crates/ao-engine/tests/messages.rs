@@ -101,6 +101,19 @@ fn an_ended_session_takes_no_messages_and_cancels_those_that_wait() {
 }
 
 #[test]
+fn a_session_that_ended_by_itself_takes_no_messages_either() {
+    let world = World::new(21);
+    let id = world.spawn("scripted");
+    world.signal(&id, ActivityState::Blocked);
+    send(&world, &id, "too late");
+    world.machine.exit_process(world.machine.agent_of(&id).unwrap().pid, 0);
+    world.until(&id, |session| session.lifecycle.is_terminal());
+    assert_eq!(world.messages(&id), ["cancelled session_ended: too late"]);
+    let refused = world.tasks.block_on(world.engine().messenger.send(request(&id, "hello")));
+    assert_eq!(refused, Err(SendError::Ended { session: id }));
+}
+
+#[test]
 fn what_a_terminal_would_act_on_is_taken_out_and_counted() {
     let world = World::new(7);
     let id = world.spawn("mute");

@@ -80,6 +80,19 @@ fn a_server_that_does_not_answer_ends_no_session_however_long() {
 }
 
 #[test]
+fn an_agent_that_dies_under_a_server_that_does_not_answer_ends_its_session_only_when_it_answers() {
+    let world = World::new(14);
+    let id = world.spawn("mute");
+    world.until_status(&id, "working");
+    world.machine.server_unreachable(&project_id());
+    world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+    world.pass_time(Duration::from_mins(20));
+    assert!(!world.session(&id).lifecycle.is_terminal(), "{}", world.shown(&id));
+    world.machine.set_server_reachable(&project_id(), true);
+    world.until(&id, |session| session.lifecycle.is_terminal());
+}
+
+#[test]
 fn a_session_killed_by_hand_while_its_agent_lives_on_is_in_doubt_and_not_ended() {
     let world = World::new(3);
     let id = world.spawn("mute");

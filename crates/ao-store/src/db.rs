@@ -87,6 +87,8 @@ pub struct Options {
     /// Pages of the log, of 4 KiB, after which a write puts it into the main file. A larger log makes
     /// more writes cheap and the start after a crash slow.
     pub n_log_pages: u32,
+    /// Nobody else opens the database while it is open, so that no lock of its file is asked for.
+    pub is_alone: bool,
     /// Tells when a row was committed. The ports carry the moments that rules need; this one is
     /// for the people who read events.
     pub wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -101,6 +103,7 @@ impl Default for Options {
             n_pages_max: None,
             // What SQLite does by itself.
             n_log_pages: 1_000,
+            is_alone: false,
             wall: Arc::new(wall_now),
         }
     }
@@ -175,8 +178,11 @@ impl Db {
         let before = self.conn.total_changes();
         let tx = Writing { conn: &self.conn, retention: self.options.retention };
         let mut is_kept = false;
+        // A job without neighbours is taken back with the transaction.
+        let is_alone = batch.len() == 1;
+        let nested = |sql| if is_alone { Ok(()) } else { execute(sql) };
         for job in batch {
-            execute("SAVEPOINT job")?;
+            nested("SAVEPOINT job")?;
             let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&tx)));
             if self.conn.is_autocommit() {
                 let message = "the transaction was ended by SQLite".to_owned();
@@ -184,29 +190,27 @@ impl Db {
             }
             match outcome {
                 Ok(true) => is_kept = true,
-                Ok(false) => execute("ROLLBACK TO job")?,
+                Ok(false) => nested("ROLLBACK TO job")?,
                 Err(_panic) => {
                     tracing::error!("A write panicked; nothing of it was kept.");
-                    execute("ROLLBACK TO job")?;
+                    nested("ROLLBACK TO job")?;
                 }
             }
-            execute("RELEASE job")?;
+            nested("RELEASE job")?;
         }
         if is_kept && self.conn.total_changes() != before {
-            self.trim_events()?;
             let head = read::head(&self.conn)?;
+            self.trim_events(head)?;
             execute("COMMIT")?;
             Ok(head)
         } else {
             // Nothing is to be kept: no sync is spent on it.
-            let head = read::head(&self.conn)?;
             execute("ROLLBACK")?;
-            Ok(head)
+            read::head(&self.conn)
         }
     }
 
-    fn trim_events(&self) -> Result<(), StoreError> {
-        let head = read::head(&self.conn)?;
+    fn trim_events(&self, head: u64) -> Result<(), StoreError> {
         let oldest = head.saturating_sub(self.options.retention.events as u64);
         row::run(&self.conn, "DELETE FROM change_log WHERE seq <= ?1", [row::number(oldest)])?;
         Ok(())
@@ -226,7 +230,7 @@ impl Db {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         conn.busy_timeout(self.options.busy_for).map_err(failed)?;
-        conn.set_prepared_statement_cache_capacity(N_STATEMENTS);
+        prepare_statements(&conn).map_err(failed)?;
         Ok(conn)
     }
 
@@ -298,6 +302,9 @@ fn check(conn: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 fn prepare(conn: &Connection, options: &Options) -> Result<(), rusqlite::Error> {
+    if options.is_alone {
+        conn.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+    }
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // The sync of every commit is what an acknowledgement means.
     conn.pragma_update(None, "synchronous", "FULL")?;
@@ -309,8 +316,13 @@ fn prepare(conn: &Connection, options: &Options) -> Result<(), rusqlite::Error> 
     if let Some(n_pages) = options.n_pages_max {
         conn.pragma_update_and_check(None, "max_page_count", n_pages, |_| Ok(()))?;
     }
+    prepare_statements(conn)
+}
+
+/// Statements are kept, and prepared once: not again whenever other values are bound to them.
+fn prepare_statements(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.set_prepared_statement_cache_capacity(N_STATEMENTS);
-    Ok(())
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 #[cfg(test)]

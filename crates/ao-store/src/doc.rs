@@ -7,13 +7,14 @@
 
 mod records;
 mod reports;
+mod value;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
-
 pub(crate) use records::{axes, identity, record};
+pub(crate) use value::Value;
 
 /// Why a document could not be read: where, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ impl BadDoc {
         Self { path: String::new(), message: message.into() }
     }
 
-    fn expected(what: &str, found: &Value) -> Self {
+    fn expected(what: &str, found: &Value<'_>) -> Self {
         let mut found = found.to_string();
         // Enough to recognise the place; a document can be a megabyte.
         found.truncate(found.floor_char_boundary(80));
@@ -44,8 +45,8 @@ impl BadDoc {
 
 /// A value with a shape.
 pub(crate) trait Doc: Sized {
-    fn write(&self) -> Value;
-    fn read(value: Value) -> Result<Self, BadDoc>;
+    fn write(&self) -> Value<'_>;
+    fn read(value: Value<'_>) -> Result<Self, BadDoc>;
 }
 
 /// The document as it stands in a column. Object keys are sorted: equal values are equal texts.
@@ -55,17 +56,20 @@ pub(crate) fn to_text<T: Doc>(value: &T) -> String {
 
 /// The value that a column holds.
 pub(crate) fn from_text<T: Doc>(text: &str) -> Result<T, BadDoc> {
-    let value = serde_json::from_str(text).map_err(|error| BadDoc::new(error.to_string()))?;
-    T::read(value)
+    T::read(parsed(text)?)
+}
+
+fn parsed(text: &str) -> Result<Value<'_>, BadDoc> {
+    serde_json::from_str(text).map_err(|error| BadDoc::new(error.to_string()))
 }
 
 /// The fields of an object, taken one by one.
-struct Fields(Map<String, Value>);
+struct Fields<'t>(Vec<value::Field<'t>>);
 
-impl Fields {
-    fn of(value: Value) -> Result<Self, BadDoc> {
+impl<'t> Fields<'t> {
+    fn of(value: Value<'t>) -> Result<Self, BadDoc> {
         match value {
-            Value::Object(map) => Ok(Self(map)),
+            Value::Object(fields) => Ok(Self(fields)),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -75,20 +79,21 @@ impl Fields {
     }
 
     fn take<T: Doc>(&mut self, name: &str) -> Result<T, BadDoc> {
-        let value = self.0.remove(name).unwrap_or(Value::Null);
+        let field = self.0.iter_mut().find(|(known, _)| known == name);
+        let value = field.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null));
         T::read(value).map_err(|error| error.inside(name))
     }
 }
 
 /// A variant with a payload: an object of one field.
-fn tagged(tag: &str, payload: Value) -> Value {
-    Value::Object(Map::from_iter([(tag.to_owned(), payload)]))
+fn tagged<'t>(tag: &'static str, payload: Value<'t>) -> Value<'t> {
+    Value::object([(tag, payload)])
 }
 
 /// The tag of a variant, and its payload.
-fn untagged(value: Value) -> Result<(String, Value), BadDoc> {
-    if value.is_string() {
-        return Ok((String::read(value)?, Value::Null));
+fn untagged(value: Value<'_>) -> Result<value::Field<'_>, BadDoc> {
+    if let Value::String(tag) = value {
+        return Ok((tag, Value::Null));
     }
     let mut fields = Fields::of(value)?.0.into_iter();
     match (fields.next(), fields.next()) {
@@ -97,7 +102,7 @@ fn untagged(value: Value) -> Result<(String, Value), BadDoc> {
     }
 }
 
-fn items(value: Value) -> Result<Vec<Value>, BadDoc> {
+fn items(value: Value<'_>) -> Result<Vec<Value<'_>>, BadDoc> {
     match value {
         Value::Array(items) => Ok(items),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
@@ -107,13 +112,13 @@ fn items(value: Value) -> Result<Vec<Value>, BadDoc> {
 }
 
 impl Doc for String {
-    fn write(&self) -> Value {
-        Value::String(self.clone())
+    fn write(&self) -> Value<'_> {
+        Value::String(Cow::Borrowed(self))
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         match value {
-            Value::String(text) => Ok(text),
+            Value::String(text) => Ok(text.into_owned()),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -124,24 +129,32 @@ impl Doc for String {
 }
 
 impl Doc for bool {
-    fn write(&self) -> Value {
+    fn write(&self) -> Value<'_> {
         Value::Bool(*self)
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
-        value.as_bool().ok_or_else(|| BadDoc::expected("true or false", &value))
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
+        match value {
+            Value::Bool(value) => Ok(value),
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => Err(BadDoc::expected("true or false", &value)),
+        }
     }
 }
 
 macro_rules! number_doc {
     ($($number:ty => $as:ident),+) => {$(
         impl Doc for $number {
-            fn write(&self) -> Value {
-                Value::from(*self)
+            fn write(&self) -> Value<'_> {
+                Value::Number((*self).into())
             }
 
-            fn read(value: Value) -> Result<Self, BadDoc> {
-                let number = value.$as().and_then(|number| Self::try_from(number).ok());
+            fn read(value: Value<'_>) -> Result<Self, BadDoc> {
+                let number = if let Value::Number(number) = &value { number.$as() } else { None };
+                let number = number.and_then(|number| Self::try_from(number).ok());
                 number.ok_or_else(|| BadDoc::expected(stringify!($number), &value))
             }
         }
@@ -151,54 +164,55 @@ macro_rules! number_doc {
 number_doc!(u8 => as_u64, u32 => as_u64, u64 => as_u64, i32 => as_i64, i64 => as_i64);
 
 impl<T: Doc> Doc for Option<T> {
-    fn write(&self) -> Value {
+    fn write(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null, Doc::write)
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
-        if value.is_null() { Ok(None) } else { T::read(value).map(Some) }
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
+        if value == Value::Null { Ok(None) } else { T::read(value).map(Some) }
     }
 }
 
 impl<T: Doc> Doc for Vec<T> {
-    fn write(&self) -> Value {
+    fn write(&self) -> Value<'_> {
         Value::Array(self.iter().map(Doc::write).collect())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         items(value)?.into_iter().map(T::read).collect()
     }
 }
 
 impl<T: Doc + Ord> Doc for BTreeSet<T> {
-    fn write(&self) -> Value {
+    fn write(&self) -> Value<'_> {
         Value::Array(self.iter().map(Doc::write).collect())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         items(value)?.into_iter().map(T::read).collect()
     }
 }
 
 /// A map is a list of pairs: its keys need not be texts.
 impl<K: Doc + Ord, V: Doc> Doc for BTreeMap<K, V> {
-    fn write(&self) -> Value {
-        let pair = |(key, value): (&K, &V)| Value::Array(vec![key.write(), value.write()]);
-        Value::Array(self.iter().map(pair).collect())
+    fn write(&self) -> Value<'_> {
+        Value::Array(
+            self.iter().map(|(key, value)| Value::pair(key.write(), value.write())).collect(),
+        )
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         items(value)?.into_iter().map(<(K, V)>::read).collect()
     }
 }
 
 impl<A: Doc, B: Doc> Doc for (A, B) {
-    fn write(&self) -> Value {
-        Value::Array(vec![self.0.write(), self.1.write()])
+    fn write(&self) -> Value<'_> {
+        Value::pair(self.0.write(), self.1.write())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
-        match <[Value; 2]>::try_from(items(value)?) {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
+        match <[Value<'_>; 2]>::try_from(items(value)?) {
             Ok([first, second]) => Ok((A::read(first)?, B::read(second)?)),
             Err(other) => Err(BadDoc::new(format!("expected a pair, found {} items", other.len()))),
         }
@@ -209,11 +223,11 @@ impl<A: Doc, B: Doc> Doc for (A, B) {
 macro_rules! text_doc {
     ($($name:ty),+ $(,)?) => {$(
         impl $crate::doc::Doc for $name {
-            fn write(&self) -> serde_json::Value {
-                serde_json::Value::String(self.to_string())
+            fn write(&self) -> $crate::doc::Value<'_> {
+                $crate::doc::Value::String(self.to_string().into())
             }
 
-            fn read(value: serde_json::Value) -> Result<Self, $crate::doc::BadDoc> {
+            fn read(value: $crate::doc::Value<'_>) -> Result<Self, $crate::doc::BadDoc> {
                 let text = String::read(value)?;
                 text.parse().map_err(|error| $crate::doc::BadDoc::new(format!("{error}")))
             }
@@ -225,11 +239,11 @@ macro_rules! text_doc {
 macro_rules! opaque_doc {
     ($($name:ty),+ $(,)?) => {$(
         impl $crate::doc::Doc for $name {
-            fn write(&self) -> serde_json::Value {
-                serde_json::Value::String(self.as_str().to_owned())
+            fn write(&self) -> $crate::doc::Value<'_> {
+                $crate::doc::Value::String(self.as_str().into())
             }
 
-            fn read(value: serde_json::Value) -> Result<Self, $crate::doc::BadDoc> {
+            fn read(value: $crate::doc::Value<'_>) -> Result<Self, $crate::doc::BadDoc> {
                 String::read(value).map(Self::new)
             }
         }
@@ -240,13 +254,12 @@ macro_rules! opaque_doc {
 macro_rules! struct_doc {
     ($name:ident { $($field:ident),+ $(,)? }) => {
         impl $crate::doc::Doc for $name {
-            fn write(&self) -> serde_json::Value {
+            fn write(&self) -> $crate::doc::Value<'_> {
                 let Self { $($field),+ } = self;
-                let fields = [$((stringify!($field).to_owned(), $field.write())),+];
-                serde_json::Value::Object(serde_json::Map::from_iter(fields))
+                $crate::doc::Value::object([$((stringify!($field), $field.write())),+])
             }
 
-            fn read(value: serde_json::Value) -> Result<Self, $crate::doc::BadDoc> {
+            fn read(value: $crate::doc::Value<'_>) -> Result<Self, $crate::doc::BadDoc> {
                 let mut fields = $crate::doc::Fields::of(value)?;
                 Ok(Self { $($field: fields.take(stringify!($field))?),+ })
             }
@@ -258,16 +271,16 @@ macro_rules! struct_doc {
 macro_rules! enum_doc {
     ($name:ident { $($tag:literal => $variant:ident $(($payload:ident))? $({ $($field:ident),+ })?),+ $(,)? }) => {
         impl $crate::doc::Doc for $name {
-            fn write(&self) -> serde_json::Value {
+            fn write(&self) -> $crate::doc::Value<'_> {
                 match self {
                     $(Self::$variant $(($payload))? $({ $($field),+ })? =>
                         enum_doc!(@write $tag $(($payload))? $({ $($field),+ })?)),+
                 }
             }
 
-            fn read(value: serde_json::Value) -> Result<Self, $crate::doc::BadDoc> {
+            fn read(value: $crate::doc::Value<'_>) -> Result<Self, $crate::doc::BadDoc> {
                 let (tag, payload) = $crate::doc::untagged(value)?;
-                match tag.as_str() {
+                match tag.as_ref() {
                     $($tag => enum_doc!(@read payload, $variant $(($payload))? $({ $($field),+ })?)
                         .map_err(|error: $crate::doc::BadDoc| error.inside($tag)),)+
                     unknown => {
@@ -278,11 +291,11 @@ macro_rules! enum_doc {
             }
         }
     };
-    (@write $tag:literal) => { serde_json::Value::String($tag.to_owned()) };
+    (@write $tag:literal) => { $crate::doc::Value::String($tag.into()) };
     (@write $tag:literal ($payload:ident)) => { $crate::doc::tagged($tag, $payload.write()) };
     (@write $tag:literal { $($field:ident),+ }) => {{
-        let fields = [$((stringify!($field).to_owned(), $field.write())),+];
-        $crate::doc::tagged($tag, serde_json::Value::Object(serde_json::Map::from_iter(fields)))
+        let fields = [$((stringify!($field), $field.write())),+];
+        $crate::doc::tagged($tag, $crate::doc::Value::object(fields))
     }};
     (@read $value:ident, $variant:ident) => {{
         drop($value);

@@ -25,7 +25,7 @@ use crate::error::of_doc;
 use crate::row::{Columns, all, first, number};
 
 fn session(row: &Columns<'_>) -> Result<Session, StoreError> {
-    let record = doc::record(row.doc("record")?, row.get("updated_at")?);
+    let record = doc::record(row.text("record")?, row.get("updated_at")?);
     Ok(Session {
         record: record.map_err(|error| of_doc("record", &error))?,
         lifecycle: row.doc("lifecycle")?,

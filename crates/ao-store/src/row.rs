@@ -84,7 +84,7 @@ impl Columns<'_> {
         }
     }
 
-    fn text(&self, name: &'static str) -> Result<&str, StoreError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, StoreError> {
         let value = self.value(name)?;
         value
             .as_str()

@@ -40,6 +40,13 @@ struct Task {
     name: &'static str,
     /// Absent while it is being polled.
     future: Option<BoxFuture<'static, ()>>,
+    waker: Waker,
+}
+
+impl Task {
+    fn take(&mut self) -> Option<(BoxFuture<'static, ()>, Waker)> {
+        self.future.take().map(|future| (future, self.waker.clone()))
+    }
 }
 
 struct TaskWaker {
@@ -116,11 +123,8 @@ impl TestTasks {
     }
 
     fn poll(&self, id: u64) {
-        let Some(mut future) = self.lock().tasks.get_mut(&id).and_then(|task| task.future.take())
-        else {
-            return;
-        };
-        let waker = self.waker(id);
+        let taken = self.lock().tasks.get_mut(&id).and_then(Task::take);
+        let Some((mut future, waker)) = taken else { return };
         let polled = catch_unwind(AssertUnwindSafe(|| {
             future.as_mut().poll(&mut Context::from_waker(&waker))
         }));
@@ -169,7 +173,8 @@ impl Tasks for TestTasks {
         let mut state = self.lock();
         state.next += 1;
         let id = state.next;
-        state.tasks.insert(id, Task { name, future: Some(task) });
+        let waker = self.waker(id);
+        state.tasks.insert(id, Task { name, future: Some(task), waker });
         state.ready.insert(id);
     }
 }

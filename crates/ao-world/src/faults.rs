@@ -21,8 +21,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Faults that each promise has at least.
+/// Faults that each promise has at least in [`INNER`].
 pub const PER_PROMISE_MIN: usize = 3;
+
+/// Where what decides and what carries out stand. An adapter or the store has faults beyond those.
+const INNER: [&str; 2] = ["crates/ao-core/", "crates/ao-engine/"];
 
 /// The integration tests of every crate are one binary of this name.
 pub const INTEGRATION: &str = "main";
@@ -119,6 +122,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Whether it is planted in the core or in the engine.
+    pub fn is_inner(&self) -> bool {
+        INNER.iter().any(|directory| self.file.starts_with(directory))
+    }
+
     /// The text of [`Fault::file`] with the fault in it.
     pub fn plant(&self, text: &str) -> Result<String, FaultError> {
         let lines: Vec<&str> = text.lines().collect();

@@ -1,6 +1,7 @@
 //! Terminals: what only tmux can show.
 
-use ao_core::ports::{AttachMode, Runtime as _, RuntimeError, Terminal as _};
+use ao_core::fact::RuntimeProbe;
+use ao_core::ports::{AttachMode, Ensured, Runtime as _, RuntimeError, Terminal as _};
 use ao_core::session::RuntimeHandle;
 use ao_testkit::contract::runtime::{Program, RuntimeHarness as _};
 use ao_testkit::contract::wait_until;
@@ -112,6 +113,23 @@ fn a_word_that_is_no_key_is_not_typed_letter_by_letter() {
             assert!(matches!(pressed, Err(RuntimeError::Refused { .. })), "{word}: {pressed:?}");
         }
         assert_eq!(harness.tmux.get_output(&handle, 10).await.unwrap(), "ready");
+    });
+}
+
+#[test]
+fn what_a_human_started_in_the_pane_of_a_runtime_is_not_that_runtime() {
+    with_harness(&async |harness: &Harness| {
+        let handle = showing(harness, "app-1", "echo ready", "ready").await;
+        let respawn = ["respawn-pane", "-k", "-t", &handle.pane, "tail -f /dev/null"];
+        assert!(harness.by_hand(&handle.server.socket, &respawn).await.status.success());
+        // Nothing is typed at it, and no end of the runtime is its end.
+        let gone = RuntimeError::Gone { name: handle.session.clone() };
+        assert_eq!(harness.tmux.press(&handle, "C-c").await, Err(gone));
+        assert_eq!(harness.tmux.is_alive(&handle).await.runtime, RuntimeProbe::Missing);
+        assert_eq!(harness.tmux.destroy(&handle).await, Ok(Ensured::AlreadyThere));
+        let panes = ["list-panes", "-a", "-F", "#{pane_id} #{pane_dead}"];
+        let left = harness.by_hand(&handle.server.socket, &panes).await;
+        assert_eq!(left.stdout_text().trim(), format!("{} 0", handle.pane));
     });
 }
 

@@ -9,7 +9,7 @@ use ao_core::record::{Activity, ActivitySource, ActivityState};
 use ao_core::time::Moment;
 use futures_util::StreamExt as _;
 
-use super::memory::{Env, Memory, Refusal, SeenStatus};
+use super::memory::{Env, Memory, Refusal, Seen, SeenStatus};
 use super::news::{News, moment_of};
 use super::target::Target;
 use super::{Observer, READ_AT_ONCE, Told, logged};
@@ -38,6 +38,16 @@ impl Observer {
             let is_blocked = |it: Activity| it.state == ActivityState::Blocked;
             whose == Whose::All || target.activity.is_none_or(is_blocked)
         });
+        // Most passes find nothing to do, and should cost nothing.
+        let now = self.ports.clock.now().since_boot;
+        targets.retain(|target| {
+            let is_due =
+                memory.with(target, |seen| seen.files_not_before <= now && seen.may_have_files());
+            is_due == Some(true)
+        });
+        if targets.is_empty() {
+            return Ok(());
+        }
         let reading = futures_util::stream::iter(targets).for_each_concurrent(
             READ_AT_ONCE,
             |target| async move {
@@ -62,36 +72,34 @@ impl Observer {
         let of = |session| Target::of(session, &self.ports, boot).map(Arc::new);
         let targets: Vec<Arc<Target>> = sessions.iter().filter_map(of).collect();
         for gone in memory.list(&targets, head, now) {
-            self.close(gone).await?;
+            Box::pin(self.close(gone)).await?;
         }
         Ok(targets)
     }
 
     async fn read_files_of(&self, target: &Target, memory: &Memory) -> Result<(), StoreError> {
-        let now = self.ports.clock.now().since_boot;
-        let is_due = memory.with(target, |seen| seen.files_not_before <= now);
-        if is_due != Some(true) {
-            return Ok(());
-        }
-        let Some(env) = self.env_of(target, memory).await else {
-            memory.pause_files(target, now);
+        let Some(running) = self.running_of(target, memory).await else {
+            memory.pause_files(target, self.ports.clock.now().since_boot);
             return Ok(());
         };
-        let running = target.running(&env);
         let is_news = self.read_status(target, &running, memory).await?;
         self.follow_transcript(target, &running, memory, is_news).await
     }
 
-    /// The variables of a launch, read once; `None` while they cannot be read.
-    async fn env_of(&self, target: &Target, memory: &Memory) -> Option<Env> {
-        if let Some(Some(env)) = memory.with(target, |seen| seen.env.clone()) {
-            return Some(env);
+    /// What its adapter is asked with. The variables of its launch are read once; `None` while they
+    /// cannot be read.
+    async fn running_of(&self, target: &Target, memory: &Memory) -> Option<Arc<RunningAgent>> {
+        if let Some(running) = memory.with(target, Seen::running).flatten() {
+            return Some(running);
         }
         match self.within(self.ports.launches.read(&target.launch)).await? {
             Ok(Some(file)) => {
                 let env = Env::new(file.env);
-                memory.with(target, |seen| seen.env = Some(Env::clone(&env)));
-                Some(env)
+                let running = memory.with(target, |seen| {
+                    seen.env = Some(Env::clone(&env));
+                    seen.running()
+                });
+                running.flatten().or_else(|| Some(Arc::new(target.running(&env))))
             }
             Ok(None) => None,
             Err(error) => {
@@ -148,7 +156,8 @@ impl Observer {
         let is_changed = if was_told && !is_refused {
             let agent_session_id = status.agent_session_id.clone();
             let told = Told { agent_session_id, ..Told::by(ActivitySource::Native) };
-            self.tell(target, &told, &news).await?
+            // Rare and large: kept out of what is made anew for every session and pass.
+            Box::pin(self.tell(target, &told, &news)).await?
         } else {
             false
         };

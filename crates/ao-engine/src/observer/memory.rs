@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::SessionId;
+use ao_core::ports::RunningAgent;
 use ao_core::reading::{Reading, StatusReading, TranscriptMemory, Usage};
 use ao_core::record::{Activity, ActivitySource};
 use ao_core::time::{Moment, Timestamp};
@@ -97,6 +98,8 @@ pub(super) struct Seen {
     /// Whether a hook of this launch was heard.
     pub(super) is_heard: bool,
     pub(super) env: Option<Env>,
+    /// What its adapter is asked with, made of the target and the variables.
+    running: Option<Arc<RunningAgent>>,
     pub(super) files_not_before: Duration,
     pub(super) status: Option<SeenStatus>,
     pub(super) transcript: SeenTranscript,
@@ -109,11 +112,26 @@ impl Seen {
             target,
             is_heard: false,
             env: None,
+            running: None,
             files_not_before: Duration::ZERO,
             status: None,
             transcript: SeenTranscript::default(),
             screen: SeenScreen::default(),
         }
+    }
+
+    /// What its adapter is asked with; `None` while its variables are not known.
+    pub(super) fn running(&mut self) -> Option<Arc<RunningAgent>> {
+        let (target, env) = (&self.target, self.env.as_ref()?);
+        let running = self.running.get_or_insert_with(|| Arc::new(target.running(env)));
+        Some(Arc::clone(running))
+    }
+
+    /// Whether there may be anything to read: its agent writes something down, or nobody knows yet.
+    pub(super) fn may_have_files(&mut self) -> bool {
+        let Some(running) = self.running() else { return true };
+        let agent = &self.target.agent;
+        agent.status_file(&running).is_some() || agent.transcript(&running).is_some()
     }
 
     /// The status file, when it was read within this time: while it is being written it says
@@ -167,6 +185,7 @@ impl Memory {
             gone.extend(other);
             let mut seen = same.unwrap_or_else(|| Seen::nothing_of(Arc::clone(target)));
             seen.target = Arc::clone(target);
+            seen.running = None;
             let source = target.activity.map(|activity| activity.source);
             seen.is_heard |= source == Some(ActivitySource::Hook);
             state.seen.insert(target.session.clone(), seen);

@@ -53,6 +53,9 @@ impl Observer {
         });
         due.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.session.cmp(&b.session)));
         due.truncate(LOOKS_PER_PASS_MAX);
+        if due.is_empty() {
+            return Ok(());
+        }
         let looking = futures_util::stream::iter(due).for_each_concurrent(
             READ_AT_ONCE,
             |(_, target)| async move {
@@ -112,12 +115,12 @@ impl Observer {
         }
         // The transcript may say why, which no screen does.
         let now = self.ports.clock.now().since_boot;
-        let env_of = |seen: &mut Seen| seen.env.clone().filter(|_| seen.files_not_before <= now);
-        if let Some(env) = memory.with(target, env_of).flatten() {
-            self.follow_transcript(target, &target.running(&env), memory, true).await?;
+        let running_of = |seen: &mut Seen| seen.running().filter(|_| seen.files_not_before <= now);
+        if let Some(running) = memory.with(target, running_of).flatten() {
+            Box::pin(self.follow_transcript(target, &running, memory, true)).await?;
         }
         let told = Told::by(ActivitySource::Terminal);
-        let is_changed = self.tell(target, &told, &news).await?;
+        let is_changed = Box::pin(self.tell(target, &told, &news)).await?;
         memory.with(target, |seen| {
             seen.screen.refused = (!is_changed).then_some(refusal);
         });

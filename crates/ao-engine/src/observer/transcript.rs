@@ -104,12 +104,15 @@ impl Observer {
             let paused_until = found.paused_until;
             seen.untold = found.is_at_end.then_some(LastLine { reading, stamp, paused_until });
         }
-        self.tell_prompts(target, &found.prompts).await?;
+        // What is told is rare and large: it is kept out of what is made anew for every pass.
+        if !found.prompts.is_empty() {
+            Box::pin(self.tell_prompts(target, &found.prompts)).await?;
+        }
         if let Some(last) = seen.untold
             && (is_news || now.wall.since(last.stamp) >= SETTLE_FOR)
         {
             seen.untold = None;
-            self.tell_last(target, &last, memory).await?;
+            Box::pin(self.tell_last(target, &last, memory)).await?;
         }
         self.note_usage(target, &mut seen).await?;
         memory.with(target, |it| it.transcript = seen);

@@ -39,7 +39,7 @@ impl Observer {
             });
             if is_its_own {
                 let evidence = Evidence { launch, at: now, kind: EvidenceKind::Turn };
-                self.lifecycle.confirm(session, &evidence).await?;
+                Box::pin(self.lifecycle.confirm(session, &evidence)).await?;
             }
         }
         Ok(())

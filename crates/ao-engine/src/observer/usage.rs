@@ -28,7 +28,10 @@ impl Observer {
         if is_working && !seen.written_at.is_none_or(is_time) {
             return Ok(());
         }
-        self.write_usage(target, seen).await
+        if seen.usage.is_none() {
+            return Ok(());
+        }
+        Box::pin(self.write_usage(target, seen)).await
     }
 
     /// Writes what was used, if that is not written yet. It is no change of the session: nobody is

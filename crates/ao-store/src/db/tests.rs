@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ao_core::ids::Revision;
+use ao_core::ids::{FactId, Revision};
 use ao_core::message::MessageChange;
 use ao_core::ports::{Commit, Expected, SessionFilter, StoreError};
 use ao_testkit::contract::store::sample::{message, moment, rich, seed, seeding, session_id};
@@ -68,6 +68,23 @@ fn a_refused_commit_does_not_spoil_its_neighbours() {
     assert_eq!(replies, [Ok(Revision(1)), Err(refused), Ok(Revision(1))]);
     assert_eq!(sessions(&db), ["app-1 1", "app-2 1"]);
     assert_eq!(head(&db), 2);
+}
+
+/// Its transaction is committed for the sake of the others, so only its savepoint takes it back.
+#[test]
+fn a_refused_commit_leaves_nothing_in_a_group_that_is_kept() {
+    let Fixture { mut db, dir: _dir } = fixture(Options::default());
+    let fact: FactId = "fact-1".parse().unwrap();
+    // The fact is written before the revision is found to be another one.
+    let on = |revision| Commit {
+        fact: Some(fact.clone()),
+        ..Commit::on(session_id("app-1"), Expected::Revision(Revision(revision)), moment(1))
+    };
+    let replies = apply(&mut db, vec![seeding(seed("app-1")), on(9), on(1)]);
+    let (expected, found) = (Revision(9), Revision(1));
+    let conflict = StoreError::Conflict { session: session_id("app-1"), expected, found };
+    assert_eq!(replies, [Ok(Revision(1)), Err(conflict), Ok(Revision(1))]);
+    assert_eq!(apply(&mut db, vec![on(1)]), [Err(StoreError::FactSeen { fact })]);
 }
 
 #[test]

@@ -17,9 +17,8 @@ use ao_core::saga::{PreImage, Saga, SagaTrouble};
 use ao_core::session::{
     Base, ProcessIdentity, RuntimeHandle, ServerIdentity, Session, SessionRecord, WorkspaceRecord,
 };
-use serde_json::Value;
 
-use super::{BadDoc, Doc, enum_doc, struct_doc, tagged, untagged};
+use super::{BadDoc, Doc, Value, enum_doc, parsed, struct_doc, tagged, untagged};
 
 struct_doc!(Base { name, sha });
 struct_doc!(ProcessIdentity { boot, pid, start_ticks, nonce });
@@ -84,31 +83,20 @@ struct_doc!(Lifecycle {
 });
 
 impl<T: Doc> Doc for Known<T> {
-    fn write(&self) -> Value {
+    fn write(&self) -> Value<'_> {
         match self {
-            Self::Known { value, at } => tagged("known", (value.write(), at.write()).write()),
-            Self::Unknown => Value::String("unknown".to_owned()),
+            Self::Known { value, at } => tagged("known", Value::pair(value.write(), at.write())),
+            Self::Unknown => Value::String("unknown".into()),
         }
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         let (tag, payload) = untagged(value)?;
-        match tag.as_str() {
+        match tag.as_ref() {
             "known" => <(T, _)>::read(payload).map(|(value, at)| Self::Known { value, at }),
             "unknown" => Ok(Self::Unknown),
             _ => Err(BadDoc::new(format!("unknown certainty `{tag}`"))),
         }
-    }
-}
-
-/// A value that is already a document.
-impl Doc for Value {
-    fn write(&self) -> Value {
-        self.clone()
-    }
-
-    fn read(value: Value) -> Result<Self, BadDoc> {
-        Ok(value)
     }
 }
 
@@ -155,47 +143,50 @@ struct_doc!(Effect { id, sink, condition, notification });
 struct_doc!(InfraIncident { id, kind, scope, sessions, opened_at });
 
 /// What of a lifecycle is news when it changes, and nothing else: no times, no memory of the rules.
-pub(crate) fn axes(lifecycle: &Lifecycle) -> Value {
-    let activity = lifecycle.activity.map(|it| (it.state.write(), it.detail.write()).write());
-    let prs: Vec<Value> = lifecycle.prs.values().map(timeless).collect();
+pub(crate) fn axes(lifecycle: &Lifecycle) -> Value<'_> {
+    let activity = lifecycle.activity.as_ref();
+    let activity = activity.map(|it| Value::pair(it.state.write(), it.detail.write()));
+    let prs = lifecycle.prs.values().map(timeless).collect();
     Value::Array(vec![
         lifecycle.session.write(),
         lifecycle.runtime.write(),
-        activity.write(),
+        Value::maybe(activity),
         lifecycle.pr.write(),
-        prs.write(),
+        Value::Array(prs),
         lifecycle.paused_until.write(),
     ])
 }
 
-fn timeless(pr: &Pr) -> Value {
+fn timeless(pr: &Pr) -> Value<'_> {
     let Pr { number, url, base, head, life, draft, checks, review, mergeability } = pr;
     Value::Array(vec![
         number.write(),
         url.write(),
         base.write(),
-        head.value().map(Doc::write).write(),
-        life.value().map(Doc::write).write(),
-        draft.value().map(Doc::write).write(),
-        checks.value().map(Doc::write).write(),
-        review.value().map(Doc::write).write(),
-        mergeability.value().map(Doc::write).write(),
+        Value::maybe(head.value().map(Doc::write)),
+        Value::maybe(life.value().map(Doc::write)),
+        Value::maybe(draft.value().map(Doc::write)),
+        Value::maybe(checks.value().map(Doc::write)),
+        Value::maybe(review.value().map(Doc::write)),
+        Value::maybe(mergeability.value().map(Doc::write)),
     ])
 }
 
 /// The record without the time of its last change, which alone is no news.
-pub(crate) fn identity(record: &SessionRecord) -> Value {
+pub(crate) fn identity(record: &SessionRecord) -> Value<'_> {
     let mut doc = record.write();
     if let Value::Object(fields) = &mut doc {
-        fields.remove("updated_at");
+        fields.retain(|(name, _)| name != "updated_at");
     }
     doc
 }
 
 /// The record, put together from its two columns.
-pub(crate) fn record(mut identity: Value, updated_at: i64) -> Result<SessionRecord, BadDoc> {
+pub(crate) fn record(identity: &str, updated_at: i64) -> Result<SessionRecord, BadDoc> {
+    let mut identity = parsed(identity)?;
     if let Value::Object(fields) = &mut identity {
-        fields.insert("updated_at".to_owned(), updated_at.write());
+        fields.retain(|(name, _)| name != "updated_at");
+        fields.push(("updated_at".into(), Value::Number(updated_at.into())));
     }
     SessionRecord::read(identity)
 }

@@ -31,7 +31,7 @@ use ao_testkit::contract::store::sample::{
     saga, seed,
 };
 
-use super::{Doc, from_text, identity, record, to_text};
+use super::{Doc, Value, from_text, identity, parsed, record, to_text};
 
 #[track_caller]
 fn check<T: Doc + Debug + PartialEq>(value: &T) {
@@ -237,7 +237,7 @@ fn sessions_and_what_hangs_on_them_are_read_as_written() {
 fn a_record_stands_in_two_columns() {
     let session = seed("app-1").record;
     let updated_at = session.updated_at.as_millis();
-    assert_eq!(record(identity(&session), updated_at).unwrap(), session);
+    assert_eq!(record(&identity(&session).to_string(), updated_at).unwrap(), session);
     let mut later = session.clone();
     later.updated_at = later.updated_at.plus(Duration::from_secs(1));
     assert_eq!(identity(&later), identity(&session));
@@ -274,4 +274,16 @@ fn what_cannot_be_read_is_named_with_its_place() {
         r#""../x""#,
         "`../x` is not a valid session id: only letters, digits, `-` and `_` may stand in it at ``",
     );
+}
+
+#[test]
+fn a_text_with_escapes_is_read_as_written_and_fields_are_sorted() {
+    let texts = ["", "plain", "\"\\\n\t\u{1}", "é 日本 🦀", "\u{7f}\u{2028}"].map(str::to_owned);
+    check_all(texts);
+    let object = Value::object([("b", Value::Null), ("a", Value::Bool(true))]);
+    assert_eq!(object.to_string(), r#"{"a":true,"b":null}"#);
+    let text = r#"{"\u0061":[1,-2,18446744073709551615,-9223372036854775808,"x\n"]}"#;
+    let list = r#"{"a":[1,-2,18446744073709551615,-9223372036854775808,"x\n"]}"#;
+    assert_eq!(parsed(text).unwrap().to_string(), list);
+    assert!(parsed("{").is_err());
 }

@@ -27,9 +27,8 @@ use ao_core::saga::{SagaDirection, SagaKind, SagaStep};
 use ao_core::session::{BranchFate, Phase, SessionKind, WorkspaceFate};
 use ao_core::step::Rule;
 use ao_core::time::{BootId, Moment, Timestamp};
-use serde_json::Value;
 
-use super::{BadDoc, Doc, enum_doc, opaque_doc, struct_doc, text_doc};
+use super::{BadDoc, Doc, Value, enum_doc, opaque_doc, struct_doc, text_doc};
 
 text_doc!(
     ActivitySource,
@@ -93,11 +92,11 @@ opaque_doc!(
 macro_rules! wrapped_doc {
     ($($name:ident),+) => {$(
         impl Doc for $name {
-            fn write(&self) -> Value {
+            fn write(&self) -> Value<'_> {
                 self.0.write()
             }
 
-            fn read(value: Value) -> Result<Self, BadDoc> {
+            fn read(value: Value<'_>) -> Result<Self, BadDoc> {
                 Doc::read(value).map(Self)
             }
         }
@@ -107,22 +106,23 @@ macro_rules! wrapped_doc {
 wrapped_doc!(Pid, PrNumber, Revision);
 
 impl Doc for Timestamp {
-    fn write(&self) -> Value {
-        self.as_millis().write()
+    fn write(&self) -> Value<'_> {
+        Value::Number(self.as_millis().into())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         i64::read(value).map(Self::from_millis)
     }
 }
 
 /// Seconds and nanoseconds: exact for every duration.
 impl Doc for Duration {
-    fn write(&self) -> Value {
-        (self.as_secs(), self.subsec_nanos()).write()
+    fn write(&self) -> Value<'_> {
+        let (secs, nanos) = (self.as_secs(), self.subsec_nanos());
+        Value::pair(Value::Number(secs.into()), Value::Number(nanos.into()))
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         let (secs, nanos) = <(u64, u32)>::read(value)?;
         if nanos >= 1_000_000_000 {
             return Err(BadDoc::new(format!("{nanos} nanoseconds are more than a second")));
@@ -132,11 +132,11 @@ impl Doc for Duration {
 }
 
 impl Doc for BootId {
-    fn write(&self) -> Value {
-        Value::String(self.to_string())
+    fn write(&self) -> Value<'_> {
+        Value::String(self.to_string().into())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
         let text = String::read(value)?;
         Self::parse(&text).ok_or_else(|| BadDoc::new(format!("`{text}` is not a boot id")))
     }
@@ -146,15 +146,16 @@ struct_doc!(Moment { wall, boot, since_boot, awake });
 
 /// A text where it is one, else its bytes: a path need not be UTF-8.
 impl Doc for PathBuf {
-    fn write(&self) -> Value {
-        match self.to_str() {
-            Some(text) => Value::String(text.to_owned()),
-            None => self.as_os_str().as_bytes().to_vec().write(),
+    fn write(&self) -> Value<'_> {
+        if let Some(text) = self.to_str() {
+            return Value::String(text.into());
         }
+        let bytes = self.as_os_str().as_bytes();
+        Value::Array(bytes.iter().map(|&byte| Value::Number(byte.into())).collect())
     }
 
-    fn read(value: Value) -> Result<Self, BadDoc> {
-        if value.is_string() {
+    fn read(value: Value<'_>) -> Result<Self, BadDoc> {
+        if matches!(value, Value::String(_)) {
             String::read(value).map(Self::from)
         } else {
             Vec::<u8>::read(value).map(|bytes| Self::from(OsString::from_vec(bytes)))

@@ -12,7 +12,7 @@ use ao_core::time::Moment;
 use rusqlite::{Connection, params};
 
 use crate::db::Writing;
-use crate::doc::{Doc as _, to_text};
+use crate::doc::{Doc as _, Value, to_text};
 use crate::row::{all, exists, first, number, run};
 
 pub(super) fn put_saga(
@@ -55,7 +55,7 @@ fn write_saga(
         SagaDirection::Forward => saga.step.as_str().to_owned(),
         SagaDirection::Unwinding => format!("unwinding/{}", saga.step),
     };
-    let trouble = (saga.is_cancelled, saga.because.write()).write().to_string();
+    let trouble = Value::pair(saga.is_cancelled.write(), saga.because.write()).to_string();
     run(conn, sql, params![id.as_str(), saga.kind.as_str(), standing, trouble, to_text(saga)])
 }
 

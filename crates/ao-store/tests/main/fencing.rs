@@ -9,6 +9,7 @@ mod rows;
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use ao_core::ids::Revision;
 use ao_core::ports::{Commit, Expected, SessionStore as _, StoreError};
@@ -20,15 +21,19 @@ use crate::{open, path_in};
 
 const WINS: u64 = 20;
 
+/// What every win adds to what the session says.
+const STEP: Duration = Duration::from_secs(1);
+
 /// Writes one session until it has won so often; answers the revisions that it wrote.
 fn write(store: &SqliteStore) -> Vec<Revision> {
     let id = session_id("app-1");
     let mut won = Vec::new();
     let mut n_lost = 0_u32;
     while u64::try_from(won.len()).unwrap() < WINS {
-        let read = wait(store.get(&id)).unwrap().unwrap();
+        let mut read = wait(store.get(&id)).unwrap().unwrap();
         let expected = Expected::Revision(read.lifecycle.revision);
         let mut commit = Commit::on(id.clone(), expected, moment(1));
+        read.record.updated_at = read.record.updated_at.plus(STEP);
         commit.next = Some(read);
         match wait(store.commit(commit)) {
             Ok(revision) => won.push(revision),
@@ -53,14 +58,18 @@ fn check(mut won: Vec<Revision>, first: Revision, last: Revision) {
 fn race(stores: &[&SqliteStore]) {
     let id = session_id("app-1");
     wait(stores[0].commit(seeding(seed("app-1")))).unwrap();
-    let first = wait(stores[0].get(&id)).unwrap().unwrap().lifecycle.revision;
+    let first = wait(stores[0].get(&id)).unwrap().unwrap();
     let won: Vec<Revision> = thread::scope(|scope| {
         let writers: Vec<_> =
             stores.iter().map(|&store| scope.spawn(move || write(store))).collect();
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
-    let last = wait(stores[0].get(&id)).unwrap().unwrap().lifecycle.revision;
-    check(won, first, last);
+    let last = wait(stores[0].get(&id)).unwrap().unwrap();
+    // A win over a revision that somebody else had written would undo what that one added.
+    let n_won = u32::try_from(won.len()).unwrap();
+    let expected = first.record.updated_at.plus(STEP.saturating_mul(n_won));
+    assert_eq!(last.record.updated_at, expected, "every win counts");
+    check(won, first.lifecycle.revision, last.lifecycle.revision);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ao_adapters::cmd::{Cmd, CmdError, Output};
-use ao_world::faults::{self, Binary, Fault, INTEGRATION, Promise, Test};
+use ao_world::faults::{self, Binary, Fault, FaultId, INTEGRATION, Promise, Test};
 use serde_json::Value;
 
 type Failure = Box<dyn std::error::Error>;
@@ -30,6 +30,9 @@ const STATUS_FAILED: i32 = 101;
 
 /// Where the results are written down on request.
 const REPORT: &str = "docs/faults-report.md";
+
+/// What is said of a fault that its test did not notice.
+const NOT_CAUGHT: &str = "NOT CAUGHT";
 
 /// Characters of a panic that are shown.
 const PANIC_SHOWN: usize = 160;
@@ -124,15 +127,18 @@ async fn run() -> Result<usize, Failure> {
             tree.try_fault(fault).await?
         };
         let took = started_at.elapsed();
-        let (word, said) = match &verdict {
-            Verdict::Caught(said) => ("caught", said),
+        let test = format!("{} {}", fault.test.binary, fault.test.name);
+        let (word, line, said) = match &verdict {
+            Verdict::Caught(said) => ("caught", format!("caught by {test}"), said.clone()),
             Verdict::Missed(why) => {
                 n_missed = n_missed.saturating_add(1);
-                ("MISSED", why)
+                (NOT_CAUGHT, NOT_CAUGHT.to_owned(), format!("{test}: {why}"))
             }
         };
-        say(&format!("{} {word} {:>6}  {}", fault.id, seconds(took), fault.title))?;
-        say(&format!("       {} {}: {said}", fault.test.binary, fault.test.name))?;
+        let FaultId(promise, _) = fault.id;
+        say(&format!("promise {promise}: {line}"))?;
+        say(&format!("  {}, {}: {}", fault.id, seconds(took), fault.title))?;
+        say(&format!("  {said}"))?;
         ended.insert(fault.id, (word, took));
         if args.is_reported {
             let path = root.join(REPORT);
@@ -166,7 +172,7 @@ fn say(line: &str) -> io::Result<()> {
 /// The report: this run's results, and the earlier ones of faults that were not run again.
 fn report(
     promises: &[Promise],
-    ended: &BTreeMap<faults::FaultId, (&str, Duration)>,
+    ended: &BTreeMap<FaultId, (&str, Duration)>,
     known: &str,
 ) -> Result<String, std::fmt::Error> {
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d");

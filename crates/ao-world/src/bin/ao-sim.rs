@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 use ao_world::sim::{self, Report, Trouble, cover::Coverage, plan::Plan};
 
+/// A history is made of many small allocations, and an eighth of its time was theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Steps of one history.
 const STEPS: usize = 2_000;
 

@@ -249,6 +249,11 @@ impl Minds {
         arrived
     }
 
+    /// Whether a hook has not arrived yet.
+    pub(crate) fn is_any_on_its_way(&self) -> bool {
+        !self.lock().hooks.is_empty()
+    }
+
     /// Puts a hook back that nobody acknowledged.
     pub(crate) fn put_back(&self, mut hook: Hook) {
         hook.arrives_after = Duration::ZERO;

@@ -4,6 +4,8 @@
 //! and brings its own number for whatever it leaves to chance. So a plan stays a plan when steps
 //! are taken out of it, which is how a failing one is made short.
 
+use std::time::Duration;
+
 use ao_core::fact::SignalDetail;
 use ao_core::record::ActivityState;
 use ao_core::saga::{SagaDirection, SagaKind, SagaStep};
@@ -432,6 +434,11 @@ const DETAILS: [Option<SignalDetail>; 9] = [
 /// Steps between two times at which everything heals and comes to rest.
 const QUIET_EVERY: usize = 250;
 
+/// Of a hundred histories, so many have a notifier that is down for long enough that what it was to
+/// be told is given up: an effect is tried for more than an hour.
+const OUTAGES: u64 = 12;
+const OUTAGE: Duration = Duration::from_mins(150);
+
 impl Plan {
     /// The history of a seed: eight sessions to begin with, then `n_steps` steps.
     pub fn of(seed: u64, n_steps: usize) -> Self {
@@ -440,7 +447,18 @@ impl Plan {
         for n in 0..8_u8 {
             steps.push(step(&mut dice, Act::Spawn { project: n % 2, agent: n % 5 }));
         }
+        let outage_at = if dice.chance(OUTAGES) { QUIET_EVERY + 20 } else { usize::MAX };
         while steps.len() < n_steps {
+            if steps.len() == outage_at {
+                let millis = OUTAGE.as_millis();
+                for act in [
+                    Act::NotifierDown { is_on: true },
+                    Act::Pass { millis: u64::try_from(millis).unwrap_or(u64::MAX) },
+                    Act::NotifierDown { is_on: false },
+                ] {
+                    steps.push(step(&mut dice, act));
+                }
+            }
             let act = if steps.len() % QUIET_EVERY == QUIET_EVERY - 1 {
                 Act::Quiet
             } else {

@@ -81,6 +81,8 @@ pub(crate) struct Seen {
     /// What was planned, in the order of the plans.
     pub(crate) planned: BTreeMap<EffectKey, Planned>,
     pub(crate) order: Vec<EffectKey>,
+    /// Places in that order of what still waits.
+    waiting: BTreeSet<usize>,
     pub(crate) seqs: BTreeMap<u64, EffectKey>,
     pub(crate) escalations: BTreeSet<String>,
     /// What was told of several sessions at once.

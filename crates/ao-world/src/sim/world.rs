@@ -139,6 +139,10 @@ fn directory() -> std::io::Result<tempfile::TempDir> {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
+/// How long the world sleeps at once: with something on its way, and with nothing.
+const WATCHFUL: Duration = Duration::from_secs(1);
+const CAREFREE: Duration = Duration::from_secs(10);
+
 impl World {
     /// A world with its projects, whose daemon boots.
     pub(crate) fn new(seed: u64, reads: Reads) -> Result<Self, Trouble> {
@@ -245,6 +249,7 @@ impl World {
             wall: Arc::new(move || clock.now().wall),
             // Each daemon reads the log of the one before; and the log is emptied at many points.
             n_log_pages: 100,
+            is_alone: true,
             ..Options::default()
         };
         let store =
@@ -329,8 +334,9 @@ impl World {
         loop {
             let now = self.clock.now().awake;
             let left = until.saturating_sub(now);
-            // Hooks that travel arrive in between.
-            let part = left.min(Duration::from_secs(1));
+            // Hooks that travel arrive in between, and a daemon that is down comes back.
+            let is_awaited = self.daemon.is_none() || self.minds.is_any_on_its_way();
+            let part = left.min(if is_awaited { WATCHFUL } else { CAREFREE });
             self.sleep(part);
             self.tend()?;
             self.deliver_hooks();

@@ -33,13 +33,15 @@ pub(crate) struct Planned {
     pub(crate) condition: Condition,
     pub(crate) standing: Standing,
     pub(crate) is_delivered: bool,
+    /// Where it is in the order of the plans.
+    place: usize,
     /// Whether its condition was over when it was last taken from the queue.
     is_stale: bool,
     n_retries: u32,
 }
 
 /// Failed tries before the one at which an effect is given up, at least.
-const RETRIES_MIN: u32 = 11;
+const RETRIES_MIN: u32 = 15;
 
 impl Seen {
     pub(crate) fn note_effect(&mut self, session: Option<&SessionId>, effect: &Effect) {
@@ -65,9 +67,11 @@ impl Seen {
             condition: effect.condition,
             standing: Standing::Pending,
             is_delivered: false,
+            place: self.order.len(),
             is_stale: false,
             n_retries: 0,
         };
+        self.waiting.insert(planned.place);
         self.planned.insert(key.clone(), planned);
         self.order.push(key);
     }
@@ -83,8 +87,9 @@ impl Seen {
     /// Effects of the same session and sink that were planned earlier and still wait.
     fn overtaken(&self, key: &EffectKey) -> Vec<String> {
         let Some(planned) = self.planned.get(key) else { return Vec::new() };
-        let earlier = self.order.iter().take_while(|it| *it != key);
+        let earlier = self.waiting.range(..planned.place);
         earlier
+            .filter_map(|&place| self.order.get(place))
             .filter(|it| it.1 == key.1)
             .filter_map(|it| Some((it, self.planned.get(it)?)))
             .filter(|(_, it)| it.session == planned.session)
@@ -191,6 +196,9 @@ impl Witness {
         if let Some(planned) = seen.planned.get_mut(&key) {
             planned.standing = standing;
             planned.n_retries += u32::from(standing == Standing::Pending);
+        }
+        if standing != Standing::Pending {
+            seen.waiting.remove(&planned.place);
         }
         seen.occurred.insert(format!("effect:{word}"));
         seen.history.push(format!("    {} is {word}", key.0));
