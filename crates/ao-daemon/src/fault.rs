@@ -145,6 +145,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
             "`ao stop`, then put a copy of the database in its place, or move it aside with its \
              `-wal` and `-shm` companions; agents, worktrees and branches are not touched by that"
         }
+        "STORE_UNAVAILABLE" => {
+            "nothing was written: see that its disk has space and that no other program holds \
+             `ao.db`, then try again"
+        }
         "TEARDOWN_PENDING" => "it is tried again every few seconds; `ao explain ID` says more",
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",
         "UNBORN" => "`git commit --allow-empty -m init` makes the first commit",

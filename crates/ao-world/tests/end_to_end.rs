@@ -14,6 +14,7 @@ mod explain;
 mod flow;
 mod kill;
 mod messages;
+mod outside;
 mod reboot;
 mod replay;
 mod restore;
