@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ao_core::ports::{
     Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, DiffStat, Ensured, Recovery, Removal,
-    RemovalMode, Tasks, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    RemovalMode, Tasks, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -45,6 +45,7 @@ mod removal;
 mod repo;
 mod run;
 mod scratch;
+mod sweep;
 mod trash;
 
 use base::{Fetches, Freshness};
@@ -238,6 +239,25 @@ impl Workspace for GitWorktree {
         request: &'a CreateWorkspace,
     ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>> {
         Box::pin(recover::recover(self, request))
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        request: &'a TrashSweep,
+    ) -> BoxFuture<'a, Result<usize, WorkspaceError>> {
+        Box::pin(async move {
+            let mut roots = vec![self.config.trash.clone()];
+            for repo in &request.repos {
+                match Repo::open(repo).await {
+                    Ok(repo) => roots.push(trash::root_in(&repo)),
+                    Err(error) => tracing::debug!(%error, "A repository has no trash to sweep."),
+                }
+            }
+            roots.extend(request.directories.iter().map(|dir| trash::root_in_directory(dir)));
+            let (now, keep_for) = (request.now, request.keep_for);
+            let swept = tokio::task::spawn_blocking(move || sweep::sweep(&roots, now, keep_for));
+            swept.await.map_err(|error| WorkspaceError::Git { message: error.to_string() })
+        })
     }
 
     fn undo_create<'a>(

@@ -34,7 +34,7 @@ pub use store::{
 pub use system::{Clock, IdGen, Tasks};
 pub use workspace::{
     Appraisal, CreateWorkspace, CreatedWorkspace, DiffStat, Recovery, Removal, RemovalMode,
-    Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 
 /// A future that can be held behind a `dyn` port.

@@ -29,6 +29,7 @@ use crate::outside::{self, EndTasks, Outside, OutsideError};
 use crate::socket::{self, Socket, SocketError};
 use crate::spool::Drain;
 use crate::stop::{Stop, Urgency};
+use crate::trash;
 use crate::wrapper;
 
 /// The database in the home.
@@ -230,6 +231,7 @@ async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), Dae
             );
             app.engine.run();
             app.ports.tasks.spawn("spool", Box::pin(drain.run()));
+            app.ports.tasks.spawn("trash", Box::pin(trash::run(Arc::clone(app))));
             readiness.send_replace(true);
             Ok(())
         }

@@ -20,6 +20,7 @@ mod scrub;
 mod socket;
 mod spool;
 mod stop;
+mod trash;
 mod wire;
 mod wrapper;
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
     Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Recovery, Removal,
-    RemovalMode, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    RemovalMode, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 
@@ -343,6 +343,17 @@ impl Workspace for FakeWorkspace {
             }
             let recovered = repo.recover(request);
             state.answer(WorkspaceOp::Restore, Ok(recovered))
+        })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        _request: &'a TrashSweep,
+    ) -> BoxFuture<'a, Result<usize, WorkspaceError>> {
+        // Nothing touches the disk here, so nothing lies in a trash.
+        Box::pin(async move {
+            self.state().fault(WorkspaceOp::Repository)?;
+            Ok(0)
         })
     }
 

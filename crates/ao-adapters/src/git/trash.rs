@@ -238,7 +238,17 @@ pub(super) fn newest(
 /// Where the trash of a worktree at a path may be.
 fn roots(trash: &Path, repo: &Repo, path: &Path) -> [PathBuf; 3] {
     let parent = path.parent().unwrap_or(path);
-    [trash.to_owned(), repo.common.join("ao-trash"), parent.join(".ao-trash")]
+    [trash.to_owned(), root_in(repo), root_in_directory(parent)]
+}
+
+/// The trash inside git's directory of a repository.
+pub(super) fn root_in(repo: &Repo) -> PathBuf {
+    repo.common.join("ao-trash")
+}
+
+/// The trash beside worktrees.
+pub(super) fn root_in_directory(dir: &Path) -> PathBuf {
+    dir.join(".ao-trash")
 }
 
 /// What becomes of the files of an entry.
@@ -323,12 +333,12 @@ pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()>
         Disposal::Keep => Ok(()),
         Disposal::All if has_younger(&files, &entry.looked())? => {
             tracing::warn!(path = %files.display(), "Files changed late, so they stay in the trash.");
-            fs::remove_file(entry.worthless())
+            forget_mark(&entry.worthless())
         }
         Disposal::All => {
             fs::remove_dir_all(&files)?;
-            fs::remove_file(entry.looked())?;
-            fs::remove_file(entry.worthless())?;
+            forget_mark(&entry.looked())?;
+            forget_mark(&entry.worthless())?;
             // Submodules' own repositories may stand beside the files.
             if fs::read_dir(&entry.dir)?.next().is_none() {
                 fs::remove_dir(&entry.dir)
@@ -353,6 +363,13 @@ pub(super) fn dispose(entry: &Entry, disposal: &Disposal) -> std::io::Result<()>
             }
             Ok(())
         }
+    }
+}
+
+fn forget_mark(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! The working copy of a session.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{BoxFuture, Ensured, ErrorKind};
 use crate::ids::{BranchName, RefName, SessionId, Sha};
 use crate::saga::PreImage;
+use crate::time::Timestamp;
 
 /// Why a workspace could not be had, or not be let go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -235,6 +237,19 @@ pub struct Recovery {
     pub remaining: Vec<String>,
 }
 
+/// Which trashes to sweep, beside the one of the home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrashSweep {
+    /// Repositories that may have one.
+    pub repos: Vec<PathBuf>,
+    /// Directories with worktrees that may have one.
+    pub directories: Vec<PathBuf>,
+    /// The moment on the wall: ages are counted from here.
+    pub now: Timestamp,
+    /// How long things are kept.
+    pub keep_for: Duration,
+}
+
 /// Makes, looks at and removes the working copies of sessions. Never loses work.
 pub trait Workspace: Send + Sync {
     /// Checks, before anything happens, whether `create` could work; resolves base and branch, and
@@ -285,6 +300,11 @@ pub trait Workspace: Send + Sync {
         &'a self,
         request: &'a CreateWorkspace,
     ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>>;
+
+    /// Unlinks what removed worktrees left longer ago than it is to be kept, a bounded part of it
+    /// at a time; returns how many entries went. A repository that cannot be found is passed over.
+    fn sweep<'a>(&'a self, request: &'a TrashSweep)
+    -> BoxFuture<'a, Result<usize, WorkspaceError>>;
 
     /// Undoes a `create` that did not become a session: removes only what was absent before, and
     /// never a worktree that changed. `Kept` says what changed.

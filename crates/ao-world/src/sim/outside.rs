@@ -11,8 +11,8 @@ use ao_core::inbox::Notification;
 use ao_core::outbox::Sink;
 use ao_core::ports::{
     Appraisal, BoxFuture, Clock as _, CreateWorkspace, CreatedWorkspace, Ensured, Notifier,
-    NotifyError, Recovery, Removal, RemovalMode, Workspace, WorkspaceError, WorkspaceLook,
-    Worktree,
+    NotifyError, Recovery, Removal, RemovalMode, TrashSweep, Workspace, WorkspaceError,
+    WorkspaceLook, Worktree,
 };
 use ao_core::saga::PreImage;
 use ao_testkit::clock::JumpingClock;
@@ -168,6 +168,13 @@ impl Workspace for Git {
         request: &'a CreateWorkspace,
     ) -> BoxFuture<'a, Result<Option<Recovery>, WorkspaceError>> {
         Box::pin(self.call(WorkspaceOp::Restore, self.fake.recover(request)))
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        request: &'a TrashSweep,
+    ) -> BoxFuture<'a, Result<usize, WorkspaceError>> {
+        Box::pin(self.call(WorkspaceOp::Repository, self.fake.sweep(request)))
     }
 
     fn undo_create<'a>(

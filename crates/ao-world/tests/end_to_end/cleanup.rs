@@ -232,3 +232,21 @@ fn a_worktree_is_opened_with_the_editor_of_the_caller() {
     assert_eq!((gone.exit, gone.code.as_str()), (3, "WORKTREE_GONE"));
     assert!(!Path::new(&path).exists());
 }
+
+#[test]
+fn what_a_dead_daemon_was_unlinking_is_gone_after_the_next_start_and_links_are_not_followed() {
+    let world = World::new();
+    let outside = world.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "theirs").unwrap();
+    let entry = world.home().join("trash/hello-1.1");
+    fs::create_dir_all(entry.join("going/deep")).unwrap();
+    std::os::unix::fs::symlink(&outside, entry.join("going/deep/link")).unwrap();
+    let young = world.home().join("trash/hello-2.1/files");
+    fs::create_dir_all(&young).unwrap();
+    fs::write(young.join(".env"), "SECRET=1").unwrap();
+    world.start();
+    super::world::wait_until("the entry is gone", || !entry.exists());
+    assert_eq!(fs::read(outside.join("precious")).unwrap(), b"theirs");
+    assert!(young.join(".env").exists(), "it has days to go");
+}
