@@ -1,7 +1,7 @@
 # Every target is safe to repeat and does its own set-up; the scripts say what they do.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo model test check-model mutants test-agents sim faults chaos sweep bench-hooks lint fmt
+.PHONY: help build demo model test check-model mutants test-agents sim faults chaos sweep bench-hooks bench-restart lint fmt
 
 AGENT ?=
 DEMO_KEEP ?=
@@ -62,6 +62,9 @@ sweep: ## Cut the real daemon short at its n-th write (ACTS=spawn,kill FAULTS=ki
 
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks
+
+bench-restart: ## How long a daemon needs after its start to know the truth about 500 sessions
+	cargo bench --locked --package ao-world --bench restart
 
 lint: ## Formatting, clippy, rustdoc and dependency rules, all without a warning
 	@scripts/lint

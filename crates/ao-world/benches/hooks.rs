@@ -8,15 +8,17 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures programs from outside, in real time")]
 
+mod kit;
+
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use kit::{Home, ao, words};
 
 /// Counted runs of each row.
 const RUNS: usize = 300;
@@ -24,15 +26,13 @@ const RUNS: usize = 300;
 /// Runs before them: they load programs and pages.
 const WARM_UP: usize = 20;
 
-/// What is installed, as far as the daemon can tell.
-const AGENT: &str = "#!/bin/sh\nexec sleep 3600\n";
-
 fn main() {
     // Cargo starts it for `cargo test --benches`, too, and then it is no test.
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    let home = Home::new();
+    let agent = Agent::new();
+    let home = &agent.home;
     println!("| what | median | p99 | longest |");
     println!("|---|---|---|---|");
     let small = |event| payload(event, 0).to_string().into_bytes();
@@ -40,7 +40,7 @@ fn main() {
     // A turn begins and ends: each event changes the session.
     let turn = |n: usize| if n.is_multiple_of(2) { "PreToolUse" } else { "Stop" };
     let wrapper = home.path("home/bin/ao");
-    home.rows(&[
+    agent.rows(&[
         ("a program that does nothing", &|_| Run::new("/bin/true", "", Vec::new())),
         ("`ao --version`", &|_| Run::new(ao(), "--version", Vec::new())),
         ("`ao hook`, the event changes the session", &|n| {
@@ -57,7 +57,7 @@ fn main() {
         }),
     ]);
     home.ao("stop");
-    home.rows(&[
+    agent.rows(&[
         ("no daemon: a program that does nothing", &|_| Run::new("/bin/true", "", Vec::new())),
         ("no daemon: `ao hook` into the spool", &|_| {
             // Full, every signal would have to make room first.
@@ -66,14 +66,6 @@ fn main() {
         }),
     ]);
     home.ao("start");
-}
-
-fn ao() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_ao-world-ao"))
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 /// What Claude Code sends, and so much text besides.
@@ -109,57 +101,18 @@ impl Run {
 /// A name, and the process of its n-th run.
 type Row<'a> = (&'a str, &'a dyn Fn(usize) -> Run);
 
-/// A home with a daemon and one session.
-struct Home {
-    dir: TempDir,
+/// A session, and what its hooks carry.
+struct Agent {
+    home: Home,
     session: Value,
 }
 
-impl Home {
+impl Agent {
     fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("ao-bench-").tempdir().unwrap();
-        let mut home = Self { dir, session: Value::Null };
-        let repo = home.path("app");
-        for made in ["home", "app", "bin"] {
-            fs::create_dir(home.path(made)).unwrap();
-        }
-        let agent = home.path("bin/claude");
-        fs::write(&agent, AGENT).unwrap();
-        fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
-        for args in ["init --quiet --initial-branch main", "commit --quiet --allow-empty -m start"]
-        {
-            let mut git = home.command(Path::new("git"));
-            git.args(["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]);
-            assert!(git.args(args.split(' ')).current_dir(&repo).status().unwrap().success());
-        }
-        home.ao("start");
-        home.ao(&format!("project add {} --id app", repo.display()));
+        let home = Home::new();
         let id = home.ao("spawn --project app --agent claude-code");
-        home.session =
-            serde_json::from_str(&home.ao(&format!("show {} --json", id.trim()))).unwrap();
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        let path = std::env::var_os("PATH").unwrap();
-        let dirs = std::iter::once(self.path("bin")).chain(std::env::split_paths(&path));
-        let mut command = Command::new(program);
-        command.env_clear().env("PATH", std::env::join_paths(dirs).unwrap());
-        command.env("HOME", self.dir.path()).env("AO_HOME", self.path("home"));
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-        command
-    }
-
-    /// Runs `ao`, which has to succeed.
-    fn ao(&self, line: &str) -> String {
-        let mut command = self.command(&ao());
-        let output = command.args(words(line)).stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let shown = home.ao(&format!("show {} --json", id.trim()));
+        Self { home, session: serde_json::from_str(&shown).unwrap() }
     }
 
     /// Measures rows in turn, so that they share the moods of the machine, and prints them.
@@ -182,7 +135,7 @@ impl Home {
 
     /// From the start of the process to its end.
     fn time(&self, run: &Run) -> Duration {
-        let mut command = self.command(&run.program);
+        let mut command = self.home.command(&run.program);
         let text = |key: &str| self.session[key].as_str().unwrap_or_default().to_owned();
         command.env("AO_SESSION_ID", text("id")).env("AO_LAUNCH_ID", text("launch_id"));
         command.args(&run.args).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -192,12 +145,5 @@ impl Home {
         drop(child.stdin.take().unwrap().write_all(&run.input));
         assert!(child.wait().unwrap().success());
         began.elapsed()
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        // What could not be started need not be ended.
-        drop(self.command(&ao()).args(["stop", "--sessions"]).output());
     }
 }
