@@ -1,7 +1,7 @@
 //! A store that stops the world at its n-th write: right before it, or after it and before its
 //! reply. What runs then never goes on, as if the program had been killed there.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ao_core::ids::{IdempotencyKey, Revision, SessionId};
@@ -11,6 +11,7 @@ use ao_core::ports::{BoxFuture, Commit, Loaded, Outbox, SessionFilter, SessionSt
 use ao_core::session::Session;
 use ao_core::time::Moment;
 use ao_testkit::memory_store::MemoryStore;
+use ao_testkit::tasks::yield_now;
 
 /// Where the world stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(crate) struct Gate {
     store: Arc<MemoryStore>,
     n_writes: AtomicU64,
     stop: Mutex<Option<Stop>>,
+    is_slow: AtomicBool,
     hit: tokio::sync::Notify,
 }
 
@@ -35,6 +37,7 @@ impl Gate {
             store,
             n_writes: AtomicU64::new(0),
             stop: Mutex::new(None),
+            is_slow: AtomicBool::new(false),
             hit: tokio::sync::Notify::new(),
         }
     }
@@ -50,6 +53,11 @@ impl Gate {
         self.n_writes.load(Ordering::SeqCst)
     }
 
+    /// From now on a write takes its time, in which others go on.
+    pub(crate) fn slow_down(&self) {
+        self.is_slow.store(true, Ordering::SeqCst);
+    }
+
     /// Ends when the world stops.
     pub(crate) async fn hit(&self) {
         self.hit.notified().await;
@@ -60,6 +68,9 @@ impl Gate {
         let stop = *self.stop.lock().unwrap();
         if stop == Some(Stop::Before(n)) {
             self.stop_for_ever().await;
+        }
+        if self.is_slow.load(Ordering::SeqCst) {
+            yield_now().await;
         }
         let written = write.await;
         if stop == Some(Stop::After(n)) {

@@ -172,6 +172,7 @@ fn the_queue_survives_a_crash_in_its_order_and_a_changed_cap_is_honoured() {
 fn spawns_that_race_never_take_more_places_than_there_are() {
     for round in 0..40 {
         let world = world(100 + round, caps(3));
+        world.gate.slow_down();
         let engine = world.engine();
         let spawns = (0..12).map(|_| engine.sessions.spawn(world.request("mute")));
         let spawned = world.tasks.block_on(join_all(spawns));
