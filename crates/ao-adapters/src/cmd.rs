@@ -21,6 +21,9 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Bytes of each output stream that are kept when the caller names no bound.
 const OUTPUT_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
+/// How long the last words of a program that ended may take to come through its pipe.
+const REST_FOR_MAX: Duration = Duration::from_millis(200);
+
 /// Why a program did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum CmdError {
@@ -170,6 +173,44 @@ impl Cmd {
             Ok(Err(source)) => Err(self.failed(source)),
             Err(_elapsed) => Err(CmdError::TimedOut { program: self.name(), after }),
         }
+    }
+
+    /// Runs it to its end and hands on what it writes to its standard output, as it comes. A status
+    /// other than 0 is not an error here. Giving the future up ends it and its process group.
+    pub async fn run_into(self, sink: impl FnMut(&[u8])) -> Result<ExitStatus, CmdError> {
+        let after = self.timeout;
+        match tokio::time::timeout(after, self.listen_to(sink)).await {
+            Ok(Ok(status)) => Ok(status),
+            Ok(Err(source)) => Err(self.failed(source)),
+            Err(_elapsed) => Err(CmdError::TimedOut { program: self.name(), after }),
+        }
+    }
+
+    async fn listen_to(&self, mut sink: impl FnMut(&[u8])) -> io::Result<ExitStatus> {
+        let mut child = self.command().stderr(Stdio::null()).spawn()?;
+        let mut group = Group::of(&child);
+        drop(child.stdin.take());
+        let mut stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut buffer = vec![0; 8 * 1024];
+        let mut status = None;
+        while status.is_none() {
+            tokio::select! {
+                n_bytes = stdout.read(&mut buffer) => match n_bytes? {
+                    0 => status = Some(child.wait().await?),
+                    n => sink(buffer.get(..n).unwrap_or_default()),
+                },
+                ended = child.wait() => status = Some(ended?),
+            }
+        }
+        group.pid = None;
+        // What it left running may hold the pipe for ever.
+        let rest = async {
+            while let Ok(n @ 1..) = stdout.read(&mut buffer).await {
+                sink(buffer.get(..n).unwrap_or_default());
+            }
+        };
+        let _is_cut = tokio::time::timeout(REST_FOR_MAX, rest).await.is_err();
+        Ok(status.unwrap_or_default())
     }
 
     /// Starts it and hears what it says, line by line. Dropping the conversation ends the

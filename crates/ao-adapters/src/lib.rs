@@ -11,6 +11,7 @@ pub mod launches;
 pub mod memory;
 pub mod notifiers;
 pub mod processes;
+pub mod provision;
 pub mod screens;
 pub mod system;
 pub mod tmux;

@@ -8,4 +8,5 @@ mod git;
 mod launches;
 mod notifiers;
 mod processes;
+mod provision;
 mod tmux;

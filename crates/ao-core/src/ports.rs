@@ -10,6 +10,7 @@ mod agent_files;
 mod launches;
 mod notifier;
 mod processes;
+mod provisioner;
 mod runtime;
 mod screens;
 mod store;
@@ -21,6 +22,7 @@ pub use agent_files::{AgentFiles, FilePart, FileTail};
 pub use launches::{LaunchFile, LaunchProof, Launches, LaunchesError};
 pub use notifier::{Notifier, NotifyError};
 pub use processes::{ProcessEnd, ProcessError, ProcessSignal, Processes};
+pub use provisioner::{ProvisionError, ProvisionRequest, Provisioner, Provisions, is_inside};
 pub use runtime::{
     AttachMode, CreateRuntime, Cursor, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
     ServerLook, Terminal, TerminalLook,

@@ -16,6 +16,7 @@ use std::time::Duration;
 use ao_core::capacity::{Caps, places_of_memory};
 use ao_core::ids::{AgentName, NotifierId, ProjectId};
 use ao_core::inbox::Priority;
+use ao_core::ports::is_inside;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -198,9 +199,6 @@ impl Config {
         for (name, table) in defaults.chain(projects) {
             let is_project = name != "defaults";
             let given = [
-                ("link", table.link.is_some()),
-                ("copy", table.copy.is_some()),
-                ("post_create", table.post_create.is_some()),
                 ("keep_ignored", table.keep_ignored.is_some()),
                 ("disposable", is_project && table.disposable.is_some()),
                 ("sparse", table.sparse.is_some()),
@@ -278,10 +276,9 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
             say(&["agents", name], message, None);
         }
     }
-    for name in file.capacity.weight.keys() {
-        if let Err(error) = AgentName::parse(name.as_str()) {
-            say(&["capacity", "weight", name], error.to_string(), None);
-        }
+    for (path, message) in plain_mistakes(file) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        say(&path, message, None);
     }
     for (id, notifier) in &file.notifiers {
         for message in notifier_mistakes(id, notifier) {
@@ -316,6 +313,29 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
         say(&["daemon", "log"], message, None);
     }
     problems
+}
+
+/// Links and copies that would not lie inside a worktree, and weights of what can be no agent, each
+/// with the key that names it.
+fn plain_mistakes(file: &ConfigFile) -> Vec<(Vec<String>, String)> {
+    let own = |at: &[&str]| at.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+    let projects = file.projects.iter().map(|(id, table)| (own(&["projects", id]), table));
+    let tables = std::iter::once((own(&["defaults"]), &file.defaults)).chain(projects);
+    let weights = file.capacity.weight.keys().filter_map(|name| {
+        let error = AgentName::parse(name.as_str()).err()?;
+        Some((own(&["capacity", "weight", name]), error.to_string()))
+    });
+    let mut mistakes: Vec<_> = weights.collect();
+    for (at, table) in tables {
+        for (key, paths) in [("link", &table.link), ("copy", &table.copy)] {
+            for path in paths.iter().flatten().filter(|path| !is_inside(path)) {
+                let path = path.escape_debug();
+                let message = format!("`{key}`: `{path}` is no path inside the repository");
+                mistakes.push(([&at[..], &own(&[key])].concat(), message));
+            }
+        }
+    }
+    mistakes
 }
 
 fn notifier_mistakes(id: &str, notifier: &NotifierTable) -> Vec<String> {

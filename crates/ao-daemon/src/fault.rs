@@ -228,6 +228,7 @@ impl From<SessionError> for Fault {
             SessionError::Busy { .. } => "SESSION_BUSY",
             SessionError::NothingPreserved { .. } => "NOTHING_PRESERVED",
             SessionError::HasWorktree { .. } => "WORKTREE_LEFT",
+            SessionError::Provision(ref error) => error.code(),
             SessionError::Screens(_) => "SCREEN_UNREADABLE",
         };
         Self::new(code, kind, error.to_string())

@@ -11,6 +11,7 @@ use ao_adapters::git::{GitConfig, GitWorktree};
 use ao_adapters::launches::FileLaunches;
 use ao_adapters::notifiers::{CommandNotifier, CommandNotifierConfig, InboxNotifier};
 use ao_adapters::processes::LinuxProcesses;
+use ao_adapters::provision::DiskProvisioner;
 use ao_adapters::screens::FileScreens;
 use ao_adapters::system::{SystemClock, SystemIds, TokioTasks};
 use ao_adapters::tmux::{TmuxConfig, TmuxRuntime};
@@ -18,14 +19,14 @@ use ao_api::home::Layout;
 use ao_core::ids::{AgentName, HomeId, InvalidId, NodeId, NotifierId, ProjectId};
 use ao_core::policy::Policy;
 use ao_core::ports::{
-    Agent, AgentFiles, BoxFuture, Clock, IdGen, Launches, Notifier, Processes, Runtime, Screens,
-    Tasks, Terminal, Workspace,
+    Agent, AgentFiles, BoxFuture, Clock, IdGen, Launches, Notifier, Processes, Provisioner,
+    Provisions, Runtime, Screens, Tasks, Terminal, Workspace,
 };
 use ao_engine::{EnginePorts, EngineSettings};
 use ao_store::SqliteStore;
 use tokio::runtime::Handle;
 
-use crate::config::{COMMAND_AGENT, Config, NotifierKind};
+use crate::config::{COMMAND_AGENT, Config, NotifierKind, ProjectTable};
 use crate::daemon::with_causes;
 
 /// How long a remote may take to tell about the base of a branch; the spawn goes on without it.
@@ -40,6 +41,9 @@ const EXEC_PROOF_FOR_MAX: Duration = Duration::from_secs(15);
 
 /// How long a command may take to hand a notification on; it is tried again.
 const NOTIFY_FOR_MAX: Duration = Duration::from_secs(30);
+
+/// How long one command of `post_create` may take: an installation of everything over a slow line.
+const POST_CREATE_FOR_MAX: Duration = Duration::from_mins(15);
 
 /// The command that becomes an agent.
 const LAUNCH_AGENT: &str = "launch-agent";
@@ -68,6 +72,7 @@ pub struct Outside {
     pub processes: Arc<dyn Processes>,
     pub launches: Arc<dyn Launches>,
     pub workspace: Arc<dyn Workspace>,
+    pub provisioner: Arc<dyn Provisioner>,
     pub files: Arc<dyn AgentFiles>,
     pub agents: BTreeMap<AgentName, Arc<dyn Agent>>,
     /// Ends the tasks: those that were begun within the bound, then all.
@@ -100,6 +105,7 @@ impl Outside {
             processes: self.processes,
             launches: self.launches,
             workspace: self.workspace,
+            provisioner: self.provisioner,
             files: self.files,
             agents: self.agents,
             notifiers,
@@ -135,6 +141,7 @@ pub(crate) fn real(
         processes: Arc::new(processes),
         launches: Arc::new(FileLaunches::new(data.join("launches"), launcher)),
         workspace: Arc::new(GitWorktree::new(git, Arc::clone(&shared))),
+        provisioner: Arc::new(DiskProvisioner::new(data.join("setup"), POST_CREATE_FOR_MAX)),
         files: Arc::new(DiskAgentFiles),
         agents: agents(config).map_err(|error| unusable(&error))?,
         tasks: shared,
@@ -186,8 +193,10 @@ pub(crate) fn settings(layout: &Layout, config: &Config, node: NodeId) -> Engine
     let ids = config.file.projects.keys().filter_map(|id| ProjectId::parse(id.as_str()).ok());
     let mut policies: BTreeMap<ProjectId, Policy> = BTreeMap::new();
     let mut worktree_dirs: BTreeMap<ProjectId, PathBuf> = BTreeMap::new();
+    let mut provisions_by_project: BTreeMap<ProjectId, Provisions> = BTreeMap::new();
     for id in ids {
         policies.insert(id.clone(), config.policy(&id));
+        provisions_by_project.insert(id.clone(), provisions(&config.project(&id)));
         if let Some(dir) = config.project(&id).worktree_dir {
             worktree_dirs.insert(id, layout.data_dir.join(dir));
         }
@@ -204,8 +213,19 @@ pub(crate) fn settings(layout: &Layout, config: &Config, node: NodeId) -> Engine
         kill_grace: KILL_GRACE,
         exec_proof_for_max: EXEC_PROOF_FOR_MAX,
         caps: config.caps(),
+        provisions: provisions(&config.file.defaults),
+        provisions_by_project,
         policy: config.default_policy(),
         policies,
+    }
+}
+
+/// What a table of the configuration gives to worktrees.
+fn provisions(table: &ProjectTable) -> Provisions {
+    Provisions {
+        link: table.link.clone().unwrap_or_default(),
+        copy: table.copy.clone().unwrap_or_default(),
+        post_create: table.post_create.clone().unwrap_or_default(),
     }
 }
 

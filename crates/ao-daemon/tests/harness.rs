@@ -115,6 +115,7 @@ impl Home {
             runtime: Arc::new(self.machine.clone()),
             terminal: Arc::new(self.machine.clone()),
             screens: Arc::new(FakeScreens::default()),
+            provisioner: Arc::new(ao_testkit::provisioner::FakeProvisioner::default()),
             processes: Arc::new(self.machine.clone()),
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::clone(&self.workspace) as _,

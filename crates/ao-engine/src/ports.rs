@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ao_core::ids::{AgentName, NotifierId};
 use ao_core::ports::{
     Agent, AgentFiles, ChangeFeed, Clock, Deadlines, IdGen, Incidents, Launches, Messages,
-    Notifier, Outbox, Processes, Projects, Runtime, Sagas, Screens, SessionStore, Tasks, Terminal,
-    Workspace,
+    Notifier, Outbox, Processes, Projects, Provisioner, Runtime, Sagas, Screens, SessionStore,
+    Tasks, Terminal, Workspace,
 };
 
 /// The ports of one engine, as the composition root made them.
@@ -31,6 +31,7 @@ pub struct EnginePorts {
     pub processes: Arc<dyn Processes>,
     pub launches: Arc<dyn Launches>,
     pub workspace: Arc<dyn Workspace>,
+    pub provisioner: Arc<dyn Provisioner>,
     pub files: Arc<dyn AgentFiles>,
     pub agents: BTreeMap<AgentName, Arc<dyn Agent>>,
     pub notifiers: BTreeMap<NotifierId, Arc<dyn Notifier>>,

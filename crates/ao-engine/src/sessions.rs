@@ -12,8 +12,8 @@ use std::time::Duration;
 use ao_core::fact::{Fact, FactKind, Outcome};
 use ao_core::ids::{Pid, RefName, SessionId};
 use ao_core::ports::{
-    AttachMode, Commit, CreateWorkspace, ErrorKind, Expected, Loaded, RemovalMode, RuntimeError,
-    ScreensError, SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
+    AttachMode, Commit, CreateWorkspace, ErrorKind, Expected, Loaded, ProvisionError, RemovalMode,
+    RuntimeError, ScreensError, SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
 };
 use ao_core::record::EndIntent;
 use ao_core::reduce::reduce;
@@ -98,6 +98,9 @@ pub enum SessionError {
     /// The worktree failed.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
+    /// What preparing it printed cannot be had.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The kept screen failed.
     #[error(transparent)]
     Screens(#[from] ScreensError),
@@ -120,6 +123,7 @@ impl SessionError {
             | Self::HasWorktree { .. } => ErrorKind::Conflict,
             Self::Runtime(error) => error.kind(),
             Self::Workspace(error) => error.kind(),
+            Self::Provision(error) => error.kind(),
             Self::Screens(_) => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
         }
@@ -255,6 +259,9 @@ impl SessionManager {
             return Err(SessionError::HasWorktree { session, path });
         }
         self.ports.sessions.remove(session).await?;
+        if let Err(error) = self.ports.provisioner.forget(session).await {
+            tracing::warn!(%session, %error, "What its preparation printed stays.");
+        }
         // Kept for a restore until now.
         if let Some(launch) = &loaded.session.record.launch_id
             && let Err(left_behind) = self.ports.launches.remove(launch).await
@@ -368,6 +375,12 @@ impl SessionManager {
         let lines: Vec<&str> = kept.lines().collect();
         let first = lines.len().saturating_sub(n_lines);
         Ok(lines.get(first..).unwrap_or_default().join("\n"))
+    }
+
+    /// What preparing its worktree did and printed.
+    pub async fn setup_log(&self, session: &SessionId) -> Result<String, SessionError> {
+        self.load(session).await?;
+        Ok(self.ports.provisioner.log(session).await?)
     }
 
     /// The command line that attaches a human.

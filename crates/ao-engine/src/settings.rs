@@ -7,6 +7,7 @@ use std::time::Duration;
 use ao_core::capacity::Caps;
 use ao_core::ids::{NodeId, ProjectId, SessionId};
 use ao_core::policy::Policy;
+use ao_core::ports::Provisions;
 
 /// Settings of one engine.
 #[derive(Debug, Clone)]
@@ -31,6 +32,10 @@ pub struct EngineSettings {
     pub exec_proof_for_max: Duration,
     /// How many sessions may run at once.
     pub caps: Caps,
+    /// What the worktrees of projects are given that name nothing of their own.
+    pub provisions: Provisions,
+    /// What the worktrees of projects are given.
+    pub provisions_by_project: BTreeMap<ProjectId, Provisions>,
     /// Rules for projects without rules of their own.
     pub policy: Policy,
     /// Rules of projects.
@@ -38,6 +43,11 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
+    /// What the worktrees of a project are given.
+    pub fn provisions_of(&self, project: &ProjectId) -> &Provisions {
+        self.provisions_by_project.get(project).unwrap_or(&self.provisions)
+    }
+
     /// The rules of a project.
     pub fn policy_of(&self, project: &ProjectId) -> &Policy {
         self.policies.get(project).unwrap_or(&self.policy)
@@ -84,6 +94,8 @@ mod tests {
             kill_grace: Duration::ZERO,
             exec_proof_for_max: Duration::ZERO,
             caps: Caps::default(),
+            provisions: Provisions::default(),
+            provisions_by_project: BTreeMap::new(),
             policy: Policy::default(),
             policies: BTreeMap::from([(app.clone(), own.clone())]),
         };

@@ -13,7 +13,7 @@ use ao_core::ids::{AgentName, FactId, HomeId, NodeId, NotifierId, Pid, ProjectId
 use ao_core::inbox::Priority;
 use ao_core::policy::Policy;
 use ao_core::ports::{
-    Clock as _, IdGen as _, Incidents as _, Messages as _, Projects as _, RemovalMode,
+    Clock as _, IdGen as _, Incidents as _, Messages as _, Projects as _, Provisions, RemovalMode,
     SessionStore as _,
 };
 use ao_core::project::Project;
@@ -26,6 +26,7 @@ use ao_testkit::ids::SeqIds;
 use ao_testkit::machine::FakeMachine;
 use ao_testkit::memory_store::MemoryStore;
 use ao_testkit::notifier::FakeNotifier;
+use ao_testkit::provisioner::FakeProvisioner;
 use ao_testkit::screens::FakeScreens;
 use ao_testkit::scripted_agent::ScriptedAgent;
 use ao_testkit::tasks::TestTasks;
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub(crate) notifier: Arc<FakeNotifier>,
     ids: Arc<SeqIds>,
     screens: Arc<FakeScreens>,
+    pub(crate) provisioner: Arc<FakeProvisioner>,
     pub(crate) settings: EngineSettings,
     engine: Mutex<Option<Arc<Engine>>>,
 }
@@ -82,6 +84,7 @@ impl World {
             notifier: Arc::new(FakeNotifier::new(notifier_id)),
             ids: Arc::new(SeqIds::new()),
             screens: Arc::default(),
+            provisioner: Arc::default(),
             settings: EngineSettings {
                 node: NodeId::parse("node").unwrap(),
                 worktree_root: PathBuf::from("/home/worktrees"),
@@ -93,6 +96,8 @@ impl World {
                 kill_grace: Duration::from_secs(2),
                 exec_proof_for_max: Duration::from_secs(10),
                 caps: Caps::default(),
+                provisions: Provisions::default(),
+                provisions_by_project: BTreeMap::new(),
                 policy,
                 policies: BTreeMap::new(),
             },
@@ -143,6 +148,7 @@ impl World {
             processes: Arc::new(self.machine.clone()),
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::<FakeWorkspace>::clone(&self.workspace),
+            provisioner: Arc::<FakeProvisioner>::clone(&self.provisioner),
             files: Arc::new(self.machine.clone()),
             agents,
             notifiers: BTreeMap::from([(NotifierId::parse("fake").unwrap(), notifier)]),

@@ -14,6 +14,7 @@ mod messages;
 mod observer;
 mod outages;
 mod places;
+mod provisions;
 mod races;
 mod reactions;
 mod restore;

@@ -8,6 +8,7 @@ pub mod ids;
 pub mod machine;
 pub mod memory_store;
 pub mod notifier;
+pub mod provisioner;
 pub mod screens;
 pub mod scripted_agent;
 pub mod tasks;

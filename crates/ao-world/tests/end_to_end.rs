@@ -15,6 +15,7 @@ mod flow;
 mod kill;
 mod messages;
 mod outside;
+mod provision;
 mod reboot;
 mod replay;
 mod restore;

@@ -254,10 +254,10 @@ fn a_weight_of_what_can_be_no_agent_is_a_mistake() {
 
 #[test]
 fn a_key_without_effect_is_named() {
-    let text = "[defaults]\nlink = ['a']\ndisposable = ['target']\n[projects.app]\n\
+    let text = "[defaults]\nsparse = ['a']\ndisposable = ['target']\n[projects.app]\n\
                 disposable = ['x']\nbase = 'main'\n[capacity]\nmax = 3\n";
     let keys = parse(text, &[]).unwrap().without_effect();
-    assert_eq!(keys, ["defaults.link", "projects.app.disposable"]);
+    assert_eq!(keys, ["defaults.sparse", "projects.app.disposable"]);
     assert!(parse("[defaults]\nagent = 'x'\n", &[]).unwrap().without_effect().is_empty());
 }
 

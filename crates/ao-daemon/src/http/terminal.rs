@@ -59,13 +59,17 @@ fn n_lines(asked: &OutputQuery) -> usize {
     usize::try_from(asked.lines.unwrap_or(LINES_MAX).min(LINES_MAX)).unwrap_or(usize::MAX)
 }
 
-/// What provisioning printed: nothing, because this version runs no commands in a new worktree.
+/// What preparing its worktree did and printed.
 pub(crate) async fn setup(
     State(app): State<Arc<App>>,
     Id(id): Id<SessionId>,
 ) -> Result<Json<Output>, Fault> {
-    sessions::read(&app, &id).await?;
-    Ok(Json(Output { session: id.to_string(), text: String::new(), source: "setup".to_owned() }))
+    let text = app.engine.sessions.setup_log(&id).await?;
+    Ok(Json(Output {
+        session: id.to_string(),
+        text: with_newline(text),
+        source: "setup".to_owned(),
+    }))
 }
 
 pub(crate) async fn diff(

@@ -1,11 +1,14 @@
-//! The steps that start a session: worktree, agent files, runtime, proof.
+//! The steps that start a session: worktree, provisions, agent files, runtime, proof.
 
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
-use ao_core::ids::{IdempotencyKey, LaunchId, Nonce};
+use ao_core::ids::{IdempotencyKey, LaunchId, Nonce, SessionId};
 use ao_core::message::{Lane, Message, MessageChange, MessageState};
-use ao_core::ports::{Agent, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded};
+use ao_core::ports::{
+    Agent, Ensured, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded, ProvisionError,
+    ProvisionRequest, StoreError,
+};
 use ao_core::record::Launch;
 use ao_core::reduce::reduce;
 use ao_core::saga::{Saga, SagaChange, SagaKind, SagaStep};
@@ -15,11 +18,15 @@ use ao_core::time::Moment;
 
 use super::{Next, SagaRunner, StepError};
 use crate::codes;
+use crate::outlook::{Waited, wait_until};
 use crate::spawn::{NONCE_VARIABLE, free_workspace};
 use crate::text::sanitize;
 
 /// Pause between two looks for the proof: an exec takes a few milliseconds.
 const PROOF_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often a wait for a cancellation is begun anew; the news itself ends it at once.
+const CANCEL_LOOK_EVERY: Duration = Duration::from_mins(1);
 
 impl SagaRunner {
     pub(super) async fn launch_step(
@@ -32,9 +39,8 @@ impl SagaRunner {
                 self.end_earlier_launch(loaded, saga).await
             }
             SagaStep::Worktree => self.make_worktree(loaded, saga).await,
-            SagaStep::Provision | SagaStep::AgentFiles => {
-                self.write_agent_files(loaded, saga).await
-            }
+            SagaStep::Provision => self.provision(loaded, saga).await,
+            SagaStep::AgentFiles => self.write_agent_files(loaded, saga).await,
             SagaStep::Runtime => self.start_runtime(loaded, saga).await,
             SagaStep::ExecProof => self.prove_exec(loaded, saga).await,
             SagaStep::Processes
@@ -83,7 +89,65 @@ impl SagaRunner {
         record.base.name = Some(created.base);
         record.base.sha = Some(created.base_sha);
         record.phase = Phase::Provision;
+        let has_provisions = !self.settings.provisions_of(&record.project).is_empty();
+        let next = if has_provisions { SagaStep::Provision } else { SagaStep::AgentFiles };
+        self.advance(loaded, saga, next, record).await
+    }
+
+    /// Gives the worktree its links and copies, and runs the commands of its project in it. One
+    /// that was prepared before is left as it is.
+    ///
+    /// A kill, or the end of the daemon, does not wait for the commands: they are ended, and begun
+    /// again by the next start.
+    async fn provision(&self, loaded: &Loaded, saga: &Saga) -> Result<Next, StepError> {
+        let record = loaded.session.record.clone();
+        let (_, file) = self.launch_file(&record).await?;
+        let workspace = self.workspace_request(&record).await?;
+        let request = ProvisionRequest {
+            session: record.id.clone(),
+            repo: workspace.repo,
+            path: record.workspace.path.clone(),
+            provisions: self.settings.provisions_of(&record.project).clone(),
+            env: file.env,
+        };
+        let patterns = request.provisions.patterns();
+        if !patterns.is_empty() {
+            let excluded = self.ports.workspace.exclude(&request.repo, &patterns).await;
+            excluded.map_err(|error| StepError::trouble(error.code(), error.to_string()))?;
+        }
+        // A crash may have left a command of an earlier try behind.
+        if let Some(nonce) = &record.nonce {
+            self.end_tree(&record.id, nonce, None).await?;
+        }
+        let failed = |error: ProvisionError| {
+            StepError::trouble(error.code(), sanitize(&error.to_string()).text)
+        };
+        let placed = self.ports.provisioner.place(&request).await.map_err(failed)?;
+        if placed == Ensured::Done {
+            let ran = tokio::select! {
+                biased;
+                () = self.wake.stopped() => return Ok(Next::Later),
+                cancelled = self.cancelled(&record.id) => {
+                    cancelled?;
+                    return Ok(Next::Continue);
+                }
+                ran = self.ports.provisioner.run(&request) => ran,
+            };
+            ran.map_err(failed)?;
+        }
         self.advance(loaded, saga, SagaStep::AgentFiles, record).await
+    }
+
+    /// Ends when the end of a session that is being started is wanted.
+    async fn cancelled(&self, session: &SessionId) -> Result<(), StoreError> {
+        let is_cancelled = || async {
+            let loaded = self.ports.sessions.load(session).await?;
+            let is_wanted = loaded.and_then(|it| it.saga).is_some_and(|saga| !saga.is_cancelled);
+            Ok((!is_wanted).then_some(()))
+        };
+        let (feed, clock) = (self.ports.feed.as_ref(), self.ports.clock.as_ref());
+        while wait_until(feed, clock, CANCEL_LOOK_EVERY, is_cancelled).await? == Waited::TimedOut {}
+        Ok(())
     }
 
     /// Looks again at what stands where the worktree of a session goes that had to wait for its
