@@ -263,7 +263,7 @@ async fn a_queued_session_is_not_waited_for() {
     let answer = |_: &Asked| server::json(201, &queued.to_string());
     let (ended, asked) = ao_with(answer, &["spawn", "fix it"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (exit::DONE, "app-1\n"));
-    assert_eq!((ended.err.as_str(), asked.len()), ("app-1: waits for a free place\n", 1));
+    assert_eq!((ended.err.as_str(), asked.len()), ("app-1 waits for a place\n", 1));
 }
 
 #[tokio::test]
