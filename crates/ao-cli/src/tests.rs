@@ -461,6 +461,76 @@ async fn attaching_without_a_terminal_is_refused_but_can_be_asked_for() {
     assert!(ended.out.contains(r#""argv":["tmux","attach"]"#), "{}", ended.out);
 }
 
+#[tokio::test]
+async fn a_cleanup_tells_each_session_and_counts_what_was_cleaned_before() {
+    let one = |id: &str, action: &str, reason: &str| json!({"id": id, "action": action, "reason": reason});
+    let answer = |_: &Asked| {
+        ok(&json!([
+            one("app-1", "removed", "it committed nothing"),
+            one("app-2", "skipped", "it has uncommitted changes: `a`"),
+            one("app-3", "skipped", "nothing of it is left to free"),
+        ]))
+    };
+    let (ended, asked) = ao_with(answer, &["cleanup", "--project", "app", "--discard"]).await;
+    insta::assert_snapshot!(ended.out, @r"
+    app-1: removed: it committed nothing
+    app-2: skipped: it has uncommitted changes: `a`
+    ");
+    insta::assert_snapshot!(ended.err, @"1 session has nothing left to free; `ao rm` forgets it.");
+    let body =
+        r#"POST /api/v1/cleanup{"project":"app","dry_run":false,"discard":true,"caller_pid":"#;
+    assert!(asked[0].starts_with(body), "{asked:?}");
+    let (ended, _) = ao_with(answer, &["cleanup", "--dry-run"]).await;
+    assert!(ended.out.starts_with("app-1: would be removed: "), "{}", ended.out);
+    let (ended, _) = ao_with(answer, &["cleanup", "--json"]).await;
+    let all: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(all[2], one("app-3", "skipped", "nothing of it is left to free"));
+}
+
+#[tokio::test]
+async fn a_recovery_of_a_forgotten_session_is_asked_for_by_its_whole_id() {
+    let answer = |asked: &Asked| {
+        if asked.line.contains("/resolve") {
+            server::json(404, &refusal("SESSION_UNKNOWN", "not_found", "there is no such session"))
+        } else {
+            ok(&json!({
+                "session": "app-1", "workspace_path": "/w/app-1", "branch": null,
+                "preserved_ref": "refs/ao/preserved/app-1",
+                "restored": ["its worktree is at `/w/app-1` again"], "remaining": ["a merge"],
+            }))
+        }
+    };
+    let (ended, asked) = ao_with(answer, &["recover", "app-1"]).await;
+    assert_eq!(ended.out, "app-1: its worktree is at `/w/app-1` again\n");
+    insta::assert_snapshot!(ended.err, @"app-1: a merge");
+    assert!(asked[1].starts_with("POST /api/v1/sessions/app-1/recover"), "{asked:?}");
+    let (ended, asked) = ao_with(answer, &["recover", "login"]).await;
+    assert_eq!((ended.code, asked.len()), (exit::NOT_FOUND, 1), "a name is not an id");
+}
+
+#[tokio::test]
+async fn one_record_that_stays_keeps_no_other_from_being_removed() {
+    let answer = |asked: &Asked| {
+        if let Some(id) = asked.line.split("q=").nth(1).and_then(|it| it.get(..5)) {
+            ok(&json!({"session": id}))
+        } else if asked.line.contains("app-1") {
+            server::json(409, &refusal("WORKTREE_LEFT", "conflict", "its worktree is still there"))
+        } else {
+            ok(&json!({"id": "app-2", "branch": "ao/app-2", "preserved_ref": null}))
+        }
+    };
+    let (ended, asked) = ao_with(answer, &["rm", "app-1", "app-2"]).await;
+    assert_eq!(
+        (ended.code, ended.out.as_str()),
+        (exit::CONFLICT, "app-2: forgotten; its branch ao/app-2 stays\n")
+    );
+    let deletes: Vec<_> = asked.iter().filter(|line| line.starts_with("DELETE")).collect();
+    assert_eq!(deletes, ["DELETE /api/v1/sessions/app-1", "DELETE /api/v1/sessions/app-2"]);
+    let (ended, _) = ao_with(answer, &["rm", "app-2", "--json"]).await;
+    let one: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(one["branch"], "ao/app-2");
+}
+
 /// Two lost sessions, of which the second cannot be brought back, and one that somebody ended.
 fn two_lost(asked: &Asked) -> Answer {
     let ended = |id: &str, lost: bool| {

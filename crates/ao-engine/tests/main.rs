@@ -17,5 +17,6 @@ mod places;
 mod provisions;
 mod races;
 mod reactions;
+mod recover;
 mod restore;
 mod store_trouble;

@@ -5,6 +5,7 @@ use std::path::Path;
 use ao_core::ids::Sha;
 use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
+use super::base;
 use super::look::bases;
 use super::merged::{self, How};
 use super::repo::{Repo, SessionRefs, Site};
@@ -53,10 +54,9 @@ pub(super) async fn standing(
     let refs = SessionRefs::of(&request.session);
     let start = repo.exact_ref(&refs.base).await?;
     let bases = bases(repo, request).await?;
-    let base = match &request.base {
-        Some(base) => format!("`{base}`"),
-        None => "its base".to_owned(),
-    };
+    let trunk = base::trunk(repo).await?;
+    let trunk_at = base::everywhere(repo, Some(&trunk)).await?;
+    let base = format!("`{}`", request.base.as_ref().unwrap_or(&trunk));
     let head = site.and_then(|site| site.worktree.head.clone());
     let branch = &request.branch;
     let is_on_branch = site.is_some_and(|site| site.worktree.branch.as_ref() == Some(branch));
@@ -81,18 +81,25 @@ pub(super) async fn standing(
         if start.as_ref() == Some(&tip) {
             continue;
         }
-        let Some(how) = merged::into_any(repo, &bases, &tip, scratch).await? else {
+        let mut found = merged::into_any(repo, &bases, &tip, scratch).await?;
+        let mut name = &base;
+        let trunk = format!("`{trunk}`");
+        if found.is_none() {
+            found = merged::into_any(repo, &trunk_at, &tip, scratch).await?;
+            name = &trunk;
+        }
+        let Some(how) = found else {
             let n = n_missing(repo, &tip, &bases).await?;
             let commits = if n == 1 { "commit" } else { "commits" };
             let because = format!("{what} has {n} {commits} that {base} does not have");
             return Ok(Standing::Unmerged { because });
         };
         if worst.is_none() || how != How::Reached {
-            worst = Some(how);
+            worst = Some((how, name.clone()));
         }
     }
     Ok(match worst {
-        Some(how) => Standing::Merged { base, how },
+        Some((how, base)) => Standing::Merged { base, how },
         None => Standing::Unused,
     })
 }

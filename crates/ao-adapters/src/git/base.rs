@@ -181,6 +181,13 @@ pub(super) async fn everywhere(
     Ok(found)
 }
 
+/// The name of the repository's default branch: what is in it is not lost either, whatever a session
+/// was branched from.
+pub(super) async fn trunk(repo: &Repo) -> Result<RefName, WorkspaceError> {
+    let remotes = remotes(repo).await?;
+    default_branch(repo, &remotes).await.map(RefName::new)
+}
+
 async fn remotes(repo: &Repo) -> Result<Vec<String>, WorkspaceError> {
     let text = repo.look().args(["remote"]).text().await?;
     let mut remotes: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use ao_core::ids::Sha;
 use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
+use super::base;
 use super::create::is_of;
 use super::look::bases;
 use super::merged;
@@ -42,7 +43,9 @@ pub(super) async fn doomed_branch(
     if is_used {
         return Ok(None);
     }
-    let bases = bases(repo, request).await?;
+    let mut bases = bases(repo, request).await?;
+    let trunk = base::trunk(repo).await?;
+    bases.extend(base::everywhere(repo, Some(&trunk)).await?);
     let is_in_base = merged::into_any(repo, &bases, &tip, scratch).await?.is_some();
     Ok(is_in_base.then_some(tip))
 }

@@ -225,3 +225,22 @@ async fn a_branch_deleted_underneath_and_a_repository_that_moved_are_told() {
     );
     assert!(Path::new(&request.path).join("b.txt").exists());
 }
+
+#[tokio::test]
+async fn what_the_default_branch_has_is_merged_whatever_it_was_branched_from() {
+    let bench = Bench::new();
+    let mut request = bench.request().await;
+    git_ok(&request.repo, &["branch", "epic"]).await;
+    request.base = Some(RefName::new("epic"));
+    bench.git.create(&request).await.unwrap();
+    bench.write(&request.path, "a.txt", "one\n").await;
+    bench.commit(&request.path).await;
+    assert!(stays(&bench, &request).await.contains("1 commit that `epic` does not have"));
+    bench.write(&request.repo, "other.txt", "somebody else\n").await;
+    bench.commit(&request.repo).await;
+    git_ok(&request.repo, &["merge", "--quiet", "--no-edit", request.branch.as_str()]).await;
+    assert_eq!(goes(&bench, &request).await, "everything that it committed is in `main`");
+    let removal = bench.git.destroy(&request, RemovalMode::Merged).await.unwrap();
+    assert_eq!(removal, Removal::Removed { is_branch_deleted: true, preserved: None });
+    assert_eq!(bench.branches(&request.repo).await, ["epic", "main"]);
+}
