@@ -19,11 +19,12 @@
 //!   changed in the instant in which the index was written.
 //! - Files marked `assume-unchanged` or `skip-worktree` hide their changes from `git status`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ao_core::ids::{ProjectId, SessionId};
 use ao_core::ports::{
     Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, DiffStat, Ensured, Recovery, Removal,
     RemovalMode, Tasks, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
@@ -59,10 +60,21 @@ use trash::{Disposal, Entry};
 pub struct GitConfig {
     /// The trash. Worktrees on another file system get one beside them.
     pub trash: PathBuf,
-    /// Ignored files that may be unlinked with their worktree, in the language of `.gitignore`.
-    pub disposable: Vec<String>,
+    /// What becomes of ignored files in projects without rules of their own.
+    pub ignored: IgnoredRules,
+    /// What becomes of them in these projects.
+    pub ignored_by_project: BTreeMap<ProjectId, IgnoredRules>,
     /// How long a remote may take to tell about the base.
     pub fetch_timeout: Duration,
+}
+
+/// What becomes of ignored files when their worktree is let go of, in the language of `.gitignore`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IgnoredRules {
+    /// Those that may be unlinked.
+    pub disposable: Vec<String>,
+    /// Those that never are, whatever else says so.
+    pub kept: Vec<String>,
 }
 
 /// Git worktrees.
@@ -105,6 +117,14 @@ impl GitWorktree {
     pub fn new(config: GitConfig, tasks: Arc<dyn Tasks>) -> Self {
         let fetches = Arc::new(Fetches::new(config.fetch_timeout));
         Self { config, tasks, locks: Arc::default(), fetches }
+    }
+
+    /// What holds for the worktree of a session, whose id begins with that of its project.
+    fn ignored_of(&self, session: &SessionId) -> &IgnoredRules {
+        let project = session.as_str().rsplit_once('-').map(|(project, _)| project);
+        let project = project.and_then(|project| ProjectId::parse(project).ok());
+        let own = project.and_then(|project| self.config.ignored_by_project.get(&project));
+        own.unwrap_or(&self.config.ignored)
     }
 
     /// Where indexes of our own are put for the time of a call.

@@ -197,14 +197,9 @@ impl Config {
         let defaults = std::iter::once(("defaults".to_owned(), &self.file.defaults));
         let projects = self.file.projects.iter().map(|(id, it)| (format!("projects.{id}"), it));
         for (name, table) in defaults.chain(projects) {
-            let is_project = name != "defaults";
-            let given = [
-                ("keep_ignored", table.keep_ignored.is_some()),
-                ("disposable", is_project && table.disposable.is_some()),
-                ("sparse", table.sparse.is_some()),
-            ];
-            let given = given.into_iter().filter(|(_, is_given)| *is_given);
-            keys.extend(given.map(|(key, _)| format!("{name}.{key}")));
+            if table.sparse.is_some() {
+                keys.push(format!("{name}.sparse"));
+            }
         }
         keys
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ao_adapters::agent_files::DiskAgentFiles;
 use ao_adapters::agents::{AgentTemplate, ClaudeCode, Codex, CommandAgent};
-use ao_adapters::git::{GitConfig, GitWorktree};
+use ao_adapters::git::{GitConfig, GitWorktree, IgnoredRules};
 use ao_adapters::launches::FileLaunches;
 use ao_adapters::notifiers::{CommandNotifier, CommandNotifierConfig, InboxNotifier};
 use ao_adapters::processes::LinuxProcesses;
@@ -125,9 +125,14 @@ pub(crate) fn real(
     let tasks = TokioTasks::new(runtime);
     let shared: Arc<dyn Tasks> = Arc::new(tasks.clone());
     let launcher = vec![program(layout).display().to_string(), LAUNCH_AGENT.to_owned()];
+    let ids = config.file.projects.keys();
+    let projects = ids.filter_map(|id| ProjectId::parse(id.as_str()).ok());
     let git = GitConfig {
         trash: data.join("trash"),
-        disposable: config.file.defaults.disposable.clone().unwrap_or_default(),
+        ignored: ignored(&config.file.defaults),
+        ignored_by_project: projects
+            .map(|id| (id.clone(), ignored(&config.project(&id))))
+            .collect(),
         fetch_timeout: FETCH_FOR_MAX,
     };
     let processes = LinuxProcesses::new().map_err(|error| unusable(&error))?;
@@ -217,6 +222,14 @@ pub(crate) fn settings(layout: &Layout, config: &Config, node: NodeId) -> Engine
         provisions_by_project,
         policy: config.default_policy(),
         policies,
+    }
+}
+
+/// What a table of the configuration says about ignored files.
+fn ignored(table: &ProjectTable) -> IgnoredRules {
+    IgnoredRules {
+        disposable: table.disposable.clone().unwrap_or_default(),
+        kept: table.keep_ignored.clone().unwrap_or_default(),
     }
 }
 

@@ -357,7 +357,7 @@ impl Removing<'_> {
             Disposal::Keep
         } else {
             let top = self.repo.top().await?;
-            trash::disposal(&eye, &top, &self.git.config.disposable).await?
+            trash::disposal(&eye, &top, self.git.ignored_of(session)).await?
         };
         let head = eye.head().await?;
         let gone = Gone { preserved, doomed };

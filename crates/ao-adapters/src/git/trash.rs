@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ao_core::ids::SessionId;
 use ao_core::ports::{CreateWorkspace, WorkspaceError};
 
+use super::IgnoredRules;
 use super::look::Eye;
 use super::repo::{Repo, io_error, is_occupied};
 use super::run::{Pace, split_z};
@@ -269,22 +270,26 @@ pub(super) enum Disposal {
 pub(super) async fn disposal(
     eye: &Eye<'_>,
     top: &Path,
-    disposable: &[String],
+    rules: &IgnoredRules,
 ) -> Result<Disposal, WorkspaceError> {
     let list = ["ls-files", "--others", "--ignored", "--directory", "-z"];
     let all = eye.git(Pace::Look).args(list).args(["--exclude-standard"]).ok().await?;
-    let mut named = Vec::new();
-    if !disposable.is_empty() {
-        let patterns = disposable.iter().map(|pattern| format!("--exclude={pattern}"));
-        named = eye.git(Pace::Look).args(list).args(patterns).ok().await?;
-    }
-    let named: Vec<&[u8]> = split_z(&named).collect();
+    let named = matching(eye, &list, &rules.disposable).await?;
+    // One by one: what is kept may lie in a directory that is disposable as a whole.
+    let kept = matching(eye, &["ls-files", "--others", "--ignored", "-z"], &rules.kept).await?;
+    let kept: Vec<&[u8]> = split_z(&kept).collect();
+    let is_kept = |name: &[u8]| {
+        kept.iter().any(|it| *it == name || (name.ends_with(b"/") && it.starts_with(name)))
+    };
+    let named: Vec<&[u8]> = split_z(&named).filter(|name| !is_kept(name)).collect();
     let path = |name: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(name.trim_ascii_end()));
     let mut is_everything = true;
     for entry in split_z(&all) {
         let is_named =
             named.iter().any(|it| entry == *it || (it.ends_with(b"/") && entry.starts_with(it)));
-        if !is_named && !is_worthless(&eye.path.join(path(entry)), &top.join(path(entry))) {
+        let is_worthless =
+            !is_kept(entry) && is_worthless(&eye.path.join(path(entry)), &top.join(path(entry)));
+        if !is_named && !is_worthless {
             is_everything = false;
         }
     }
@@ -297,6 +302,19 @@ pub(super) async fn disposal(
         ignored.iter().any(|it| name == *it || (it.ends_with(b"/") && name.starts_with(it)))
     };
     Ok(Disposal::Some(named.into_iter().filter(|it| is_ignored(it)).map(path).collect()))
+}
+
+/// The files of a list that match patterns; none for no patterns.
+async fn matching(
+    eye: &Eye<'_>,
+    list: &[&str],
+    patterns: &[String],
+) -> Result<Vec<u8>, WorkspaceError> {
+    if patterns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let patterns = patterns.iter().map(|pattern| format!("--exclude={pattern}"));
+    eye.git(Pace::Look).args(list).args(patterns).ok().await
 }
 
 /// Whether an ignored file is a link, or the same as the main worktree's.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ao_adapters::cmd::{Cmd, Output};
-use ao_adapters::git::{GitConfig, GitWorktree};
-use ao_core::ids::SessionId;
+use ao_adapters::git::{GitConfig, GitWorktree, IgnoredRules};
+use ao_core::ids::{ProjectId, SessionId};
 use ao_core::ports::{BoxFuture, CreateWorkspace, Tasks, Workspace};
 use ao_testkit::contract::workspace::WorkspaceHarness;
 use ao_testkit::workspace::workspace_request;
@@ -53,12 +54,21 @@ impl Bench {
     }
 
     pub(crate) fn with_disposable(disposable: &[&str]) -> Self {
+        let disposable = disposable.iter().map(|&it| it.to_owned()).collect();
+        Self::with_ignored(IgnoredRules { disposable, kept: Vec::new() }, BTreeMap::new())
+    }
+
+    pub(crate) fn with_ignored(
+        ignored: IgnoredRules,
+        ignored_by_project: BTreeMap<ProjectId, IgnoredRules>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let tasks = Arc::new(LaterTasks::default());
         let config = GitConfig {
             trash: root.join("trash"),
-            disposable: disposable.iter().map(|&it| it.to_owned()).collect(),
+            ignored,
+            ignored_by_project,
             fetch_timeout: Duration::from_secs(10),
         };
         let git = Arc::new(GitWorktree::new(config, Arc::clone(&tasks) as Arc<dyn Tasks>));

@@ -2,9 +2,11 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use ao_adapters::git::IgnoredRules;
 use ao_core::ids::SessionId;
 use ao_core::ports::{CreateWorkspace, Removal, RemovalMode, Workspace as _};
 use ao_testkit::contract::workspace::WorkspaceHarness as _;
@@ -97,6 +99,33 @@ async fn ignored_files_outlive_their_worktree_unless_they_are_disposable() {
     assert!(left.iter().any(|it| it.ends_with("files/.env")), "{left:?}");
     assert!(!left.iter().any(|it| it.contains("target") || it.contains(".tmp")), "{left:?}");
     assert!(repo.join("README.md").exists(), "no link was followed");
+}
+
+#[tokio::test]
+async fn ignored_files_that_are_kept_stay_whatever_else_says_so_and_a_project_has_its_own_rules() {
+    let own = |all: &[&str]| all.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+    let app = ao_core::ids::ProjectId::parse("app").unwrap();
+    let rules = IgnoredRules { disposable: own(&["target", "*.env"]), kept: own(&["*.sqlite"]) };
+    let others = IgnoredRules { disposable: own(&["*"]), kept: Vec::new() };
+    let bench = Bench::with_ignored(others, BTreeMap::from([(app, rules)]));
+    let request = bench.request().await;
+    let (repo, path) = (&request.repo, &request.path);
+    bench.write(repo, ".gitignore", "/target/\n*.env\n*.sqlite\n*.log\n").await;
+    bench.commit(repo).await;
+    bench.write(repo, "copy.sqlite", "same\n").await;
+    bench.git.create(&request).await.unwrap();
+    std::fs::create_dir_all(path.join("target/debug")).unwrap();
+    bench.write(path, "target/debug/data.sqlite", "rows\n").await;
+    bench.write(path, "copy.sqlite", "same\n").await;
+    bench.write(path, "a.env", "x\n").await;
+    bench.write(path, "a.log", "x\n").await;
+    careful(&bench, &request).await;
+    bench.tasks.run().await;
+    let left = trashed(&bench);
+    let is_left = |name: &str| left.iter().any(|it| it.ends_with(name));
+    assert!(is_left("files/target/debug/data.sqlite") && is_left("files/copy.sqlite"), "{left:?}");
+    assert!(is_left("files/a.log"), "the rules of its project hold: {left:?}");
+    assert!(!is_left("a.env"), "{left:?}");
 }
 
 #[tokio::test]
