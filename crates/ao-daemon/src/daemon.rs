@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::diffs::Diffs;
 use crate::home::{self, HomeFault};
+use crate::home_lost;
 use crate::http;
 use crate::lock;
 use crate::offline;
@@ -231,6 +232,7 @@ async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), Dae
             );
             app.engine.run();
             app.ports.tasks.spawn("spool", Box::pin(drain.run()));
+            app.ports.tasks.spawn("home", Box::pin(home_lost::watch(Arc::clone(app))));
             app.ports.tasks.spawn("trash", Box::pin(trash::run(Arc::clone(app))));
             readiness.send_replace(true);
             Ok(())

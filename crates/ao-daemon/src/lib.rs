@@ -10,6 +10,7 @@ mod diffs;
 mod doctor;
 mod fault;
 mod home;
+mod home_lost;
 mod http;
 mod lock;
 pub mod offline;

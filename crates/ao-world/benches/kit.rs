@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ao_world::processes::with_variable;
+use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
 /// What is installed, as far as the daemon can tell.
@@ -72,7 +74,11 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // What could not be started need not be ended.
+        // What could not be started need not be ended, and what does not end is ended by force.
         drop(self.command(&ao()).args(["stop", "--sessions"]).output());
+        let home = format!("AO_HOME={}", self.path("home").display());
+        for pid in with_variable(&home) {
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
     }
 }

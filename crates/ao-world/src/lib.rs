@@ -10,6 +10,8 @@ pub mod chaos;
 pub mod faults;
 #[cfg(feature = "program")]
 pub mod model;
+#[cfg(feature = "program")]
+pub mod processes;
 pub mod sim;
 #[cfg(feature = "program")]
 pub mod sweep;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
 
+pub(crate) use ao_world::processes::with_variable as processes_with;
+
 /// Longest wait for anything that has no limit of its own: far beyond what a loaded machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -79,14 +81,4 @@ pub(crate) fn is_running(pid: Pid) -> bool {
     let is_zombie =
         state.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")));
     !is_zombie && test_kill_process(pid).is_ok()
-}
-
-/// Every process that has this in its environment.
-pub(crate) fn processes_with(variable: &str) -> Vec<Pid> {
-    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
-        let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
-        environ.split(|byte| *byte == 0).any(|it| it == variable.as_bytes()).then_some(pid)
-    });
-    numbers.collect()
 }

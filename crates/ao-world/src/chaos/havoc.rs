@@ -42,7 +42,7 @@ impl Havoc<'_> {
             match disaster {
                 Disaster::Daemon => self.kill_daemon(&mut dice).await?,
                 Disaster::Server => self.kill_server(&mut dice).await?,
-                Disaster::Agent => self.kill_agent(&mut dice)?,
+                Disaster::Agent => self.kill_agent(&mut dice),
             }
         }
         // The daemon that is there at the end is asked for the truth.
@@ -73,7 +73,7 @@ impl Havoc<'_> {
     }
 
     async fn kill_daemon(&self, dice: &mut Dice) -> Result<(), Failure> {
-        let Some(daemon) = self.place.daemon()? else {
+        let Some(daemon) = self.place.daemon() else {
             self.account.violate("no daemon is there to be killed".to_owned());
             return Ok(());
         };
@@ -108,15 +108,14 @@ impl Havoc<'_> {
         Ok(())
     }
 
-    fn kill_agent(&self, dice: &mut Dice) -> Result<(), Failure> {
-        let agents: Vec<Pid> = (self.place.processes()?.iter())
+    fn kill_agent(&self, dice: &mut Dice) {
+        let agents: Vec<Pid> = (self.place.processes().iter())
             .filter(|it| it.session.is_some() && it.command.starts_with("bash -c"))
             .map(|it| it.pid)
             .collect();
         if let Some(agent) = dice.pick(&agents) {
             end(agent);
         }
-        Ok(())
     }
 }
 

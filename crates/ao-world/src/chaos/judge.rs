@@ -134,7 +134,7 @@ impl Judge<'_> {
         processes::check(self.place, &mut case).await?;
         // From the outside in: the daemon and every agent end, and what they left is looked at.
         self.place.ok(&["stop"]).await?;
-        processes::end_agents(self.place)?;
+        processes::end_agents(self.place);
         case.journals = Journals::read(&self.place.journals())?;
         messages::check(self.account, &mut case)?;
         work::check(self.place, &mut case).await?;

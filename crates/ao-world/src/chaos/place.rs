@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Failure;
+use crate::processes;
 
 /// The projects, each with a repository and a tmux server of its own.
 pub(crate) const PROJECTS: [&str; 2] = ["left", "right"];
@@ -127,37 +128,30 @@ impl Place {
     }
 
     /// The daemon, found from outside.
-    pub(crate) fn daemon(&self) -> Result<Option<Pid>, Failure> {
+    pub(crate) fn daemon(&self) -> Option<Pid> {
         let log = self.home().join("daemon.lock");
         let is_daemon = |pid: &Pid| {
             let fds = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
             let mut open = fds.into_iter().flatten().flatten();
             open.any(|fd| fs::read_link(fd.path()).is_ok_and(|it| it == log))
         };
-        Ok(self.processes()?.into_iter().find(|it| is_daemon(&it.pid)).map(|it| it.pid))
+        self.processes().into_iter().find(|it| is_daemon(&it.pid)).map(|it| it.pid)
     }
 
     /// Every process that has this home in its environment.
-    pub(crate) fn processes(&self) -> Result<Vec<Process>, Failure> {
+    pub(crate) fn processes(&self) -> Vec<Process> {
         let home = format!("AO_HOME={}", self.home().display());
         let mut found = Vec::new();
-        for entry in fs::read_dir("/proc")?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else {
-                continue;
-            };
-            let Some(pid) = Pid::from_raw(pid) else { continue };
-            let Ok(environ) = fs::read(entry.path().join("environ")) else { continue };
-            let variables: Vec<&[u8]> = environ.split(|byte| *byte == 0).collect();
-            if !variables.contains(&home.as_bytes()) {
-                continue;
-            }
-            let of = variables.iter().find_map(|it| it.strip_prefix(b"AO_SESSION_ID="));
-            let session = of.map(|it| String::from_utf8_lossy(it).into_owned());
-            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        for pid in processes::with_variable(&home) {
+            let session = (processes::environment(pid).iter())
+                .find_map(|it| it.strip_prefix(b"AO_SESSION_ID="))
+                .map(|it| String::from_utf8_lossy(it).into_owned());
+            let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            let command = command.unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             found.push(Process { pid, session, command });
         }
-        Ok(found)
+        found
     }
 
     /// Ends everything that runs for this home.
@@ -165,7 +159,7 @@ impl Place {
         // A home that is damaged is ended by force.
         drop(self.ao(&["stop", "--sessions"]).await);
         for _ in 0..3 {
-            for process in self.processes()? {
+            for process in self.processes() {
                 // One that ended meanwhile is as good.
                 kill_process(process.pid, Signal::KILL).unwrap_or_default();
             }

@@ -136,7 +136,7 @@ impl Stage {
         let pane = format!("={id}:");
         place.tmux(PROJECT, &["send-keys", "-t", &pane, QUESTION, "Enter"]).await?;
         for _ in 0..LOOKS_MAX {
-            if place.daemon()?.is_none() || !told(place, id).await.unwrap_or_default().is_empty() {
+            if place.daemon().is_none() || !told(place, id).await.unwrap_or_default().is_empty() {
                 break;
             }
             pause(LOOK_EVERY).await;

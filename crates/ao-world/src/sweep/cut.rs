@@ -90,7 +90,7 @@ impl Cut {
         place: &Place,
         act: impl Future<Output = Result<(), Failure>>,
     ) -> Result<bool, Failure> {
-        let Some(daemon) = place.daemon()? else { return Err("there is no daemon".into()) };
+        let Some(daemon) = place.daemon() else { return Err("there is no daemon".into()) };
         drop(fs::remove_file(&self.log));
         let tracer =
             self.strace(place).arg("-p").arg(daemon.as_raw_nonzero().to_string()).converse()?;
@@ -114,7 +114,7 @@ impl Cut {
         let mut tracer = strace.converse()?;
         let mut daemon = None;
         for _ in 0..LOOKS_MAX {
-            daemon = place.daemon()?;
+            daemon = place.daemon();
             let answers = place.ao(&["status"]).await?.status.success();
             // Its own end of the conversation closes with its last tracee.
             let is_over = tokio::time::timeout(LOOK_EVERY, tracer.next_line()).await;

@@ -112,9 +112,24 @@ fn a_home_that_is_moved_away_and_back_loses_no_session() {
 }
 
 #[test]
+fn a_daemon_whose_home_was_replaced_ends_and_leaves_its_agents() {
+    let world = World::started();
+    let id = world.spawn("one", WORKER);
+    let (pid, daemon) = (world.pid(&id), world.daemon_pid());
+    fs::rename(world.home(), world.path("away")).unwrap();
+    fs::create_dir(world.home()).unwrap();
+    world.ok(&["start"]);
+    wait_until("the daemon without a home is gone", || !is_running(daemon));
+    assert!(is_running(pid));
+    assert_ne!(world.daemon_pid(), daemon);
+    assert_eq!(world.json(&["ls", "--all"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn a_database_that_somebody_else_holds_is_waited_for_and_nothing_is_lost() {
     let world = World::started();
     let id = world.spawn("one", "ao report active; read -r line; ao report idle; exec sleep 600");
+    world.wait_for(&id, "working");
     let holder = Connection::open(world.home().join("ao.db")).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     // What is known can be read.

@@ -1,0 +1,24 @@
+//! Processes, seen from outside.
+
+use std::fs;
+
+use rustix::process::Pid;
+
+/// Every process that has this in its environment (`AO_HOME=/somewhere`).
+pub fn with_variable(variable: &str) -> Vec<Pid> {
+    let has_it = |pid: &Pid| environment(*pid).iter().any(|it| it == variable.as_bytes());
+    all().into_iter().filter(has_it).collect()
+}
+
+/// Every process that there is.
+fn all() -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter_map(Pid::from_raw).collect()
+}
+
+/// What a process was started with; nothing when it is gone, or not ours to read.
+pub(crate) fn environment(pid: Pid) -> Vec<Vec<u8>> {
+    let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
+    environ.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
