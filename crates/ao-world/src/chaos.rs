@@ -103,6 +103,10 @@ pub async fn run(plan: &Plan, say: &dyn Fn(&str)) -> Result<Verdict, Failure> {
     let ended = live(plan, &place, say).await;
     // What it started is ended whatever happened.
     place.end().await?;
+    if ended.as_ref().is_ok_and(|verdict| verdict.violations.is_empty()) {
+        return ended;
+    }
+    say(&format!("what is left of it is kept in {}", place.keep().display()));
     ended
 }
 

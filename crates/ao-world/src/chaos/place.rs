@@ -154,6 +154,11 @@ impl Place {
         found
     }
 
+    /// Leaves the directory for a look, and says where it is.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.dir.keep()
+    }
+
     /// Ends everything that runs for this home.
     pub(crate) async fn end(&self) -> Result<(), Failure> {
         // A home that is damaged is ended by force.

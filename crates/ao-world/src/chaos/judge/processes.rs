@@ -10,6 +10,20 @@ use crate::chaos::place::{PROJECTS, Place};
 use super::Case;
 
 pub(super) async fn check(place: &Place, case: &mut Case) -> Result<(), Failure> {
+    let n_before = case.violations.len();
+    look(place, case).await?;
+    // What the daemon goes by is gone with it.
+    for id in case.sessions.keys() {
+        let is_named = case.violations.iter().skip(n_before).any(|it| it.contains(&**id));
+        if is_named {
+            let explained = place.ao(&["explain", id]).await?;
+            std::fs::write(place.root().join(format!("{id}.explained")), explained.stdout)?;
+        }
+    }
+    Ok(())
+}
+
+async fn look(place: &Place, case: &mut Case) -> Result<(), Failure> {
     let processes = place.processes();
     for process in &processes {
         let Some(id) = &process.session else { continue };
