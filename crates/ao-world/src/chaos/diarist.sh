@@ -6,7 +6,8 @@ note "started $$"
 ao report active
 n=0
 while :; do
-  IFS= read -r -t "$((RANDOM % 2)).$((RANDOM % 10))" heard
+  # Never 0: with that it does not wait, and fails as if the terminal were gone.
+  IFS= read -r -t "$((RANDOM % 2)).$((RANDOM % 9 + 1))" heard
   status=$?
   if [ "$status" = 0 ]; then
     note "heard $heard"

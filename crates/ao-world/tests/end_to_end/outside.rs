@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{World, is_running, refusal, wait_until};
-use crate::tools::processes_with;
+use crate::tools::{processes_with, succeeded};
 
 const WORKER: &str = "ao report active; exec sleep 600";
 
@@ -44,7 +44,11 @@ fn a_kill_ends_two_hundred_children_that_do_not_want_to_end() {
 
 #[test]
 fn many_agents_that_die_at_once_are_one_incident() {
-    let world = World::started();
+    let world = World::new();
+    // A mass death without a cause is believed in the pass after the one that saw it first.
+    let mut start = world.command(&["start"]);
+    succeeded(&["start"], &start.env("AO_REAPER_INTERVAL", "1s").output().unwrap());
+    world.ok(&["project", "add", world.repo().to_str().unwrap(), "--id", "hello"]);
     let ids: Vec<String> = (0..VICTIMS).map(|n| world.spawn(&format!("v{n}"), WORKER)).collect();
     let pids: Vec<Pid> = ids.iter().map(|id| world.pid(id)).collect();
     for pid in &pids {
