@@ -5,10 +5,15 @@ note() { printf '%s\n' "$*" >>"$journal"; }
 note "started $$"
 ao report active
 n=0
+half=''
 while :; do
   # Never 0: with that it does not wait, and fails as if the terminal were gone.
   IFS= read -r -t "$((RANDOM % 2)).$((RANDOM % 9 + 1))" heard
   status=$?
+  heard="$half$heard"
+  # What stands there when the time is over is the first half of a line.
+  half=''
+  [ "$status" -gt 128 ] && half="$heard"
   if [ "$status" = 0 ]; then
     note "heard $heard"
     ao report active

@@ -36,7 +36,8 @@ impl Place {
         fs::create_dir(place.journals())?;
         let journals = place.journals();
         let journals = journals.to_string_lossy();
-        let mut config = String::new();
+        // Restored ones and all: none has to wait for a place.
+        let mut config = "[capacity]\nmax = 0\n".to_owned();
         let agents =
             [("diarist", include_str!("diarist.sh")), ("listener", include_str!("listener.sh"))];
         for (name, script) in agents {
