@@ -50,7 +50,6 @@ pub(super) async fn recover(
     let repo = Repo::open(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
     let _turn = git.locks.turn(&repo.common).await?;
-    let preserved = preserved::read(&repo, &request.session).await?;
     let home = resolved(&request.path);
     let sites = repo.sites().await?;
     let site = sites.iter().find(|site| is_of(site, request, &home)).cloned();
@@ -58,12 +57,15 @@ pub(super) async fn recover(
     let is_whole =
         |site: &Site| is_occupied(&site.worktree.path) && !site.is_half_made() && site.is_linked();
     match site {
-        Some(site) if is_whole(&site) => recovering.beside(site, preserved).await,
+        Some(site) if is_whole(&site) => {
+            let preserved = preserved::read(&repo, &request.session).await?;
+            recovering.beside(site, preserved).await
+        }
         site => {
             if let Some(site) = site {
                 removal::set_aside(git, &repo, request, &site).await?;
             }
-            // What was set aside just now may be preserved only since.
+            // What was set aside just now is preserved only since.
             let preserved = preserved::read(&repo, &request.session).await?;
             recovering.anew(preserved).await
         }
@@ -390,13 +392,8 @@ fn joined(names: &[&[u8]]) -> Vec<u8> {
 
 fn tell_of_trash(brought: &BroughtBack, entry: Option<&Entry>, recovery: &mut Recovery) {
     if !brought.names.is_empty() {
-        let some: Vec<String> =
-            brought.names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
-        let more = match brought.names.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        recovery.restored.push(format!("from the trash: {}{more}", some.join(", ")));
+        let names = removal::named(&brought.names, NAMED_MAX);
+        recovery.restored.push(format!("from the trash: {names}"));
     }
     if brought.has_left
         && let Some(entry) = entry

@@ -58,7 +58,7 @@ pub(super) async fn destroy(
     mode: RemovalMode,
 ) -> Result<Removal, WorkspaceError> {
     let Some(repo) = open_if_there(&request.repo).await? else {
-        return Ok(repository_missing(request));
+        return Ok(Removal::Kept { because: repository_missing(request) });
     };
     let _turn = git.locks.turn(&repo.common).await?;
     match (Removing { git, repo: &repo, request, mode }).worktree().await? {
@@ -90,7 +90,7 @@ pub(super) async fn undo_create(
     pre_image: &PreImage,
 ) -> Result<Removal, WorkspaceError> {
     let Some(repo) = open_if_there(&request.repo).await? else {
-        return Ok(repository_missing(request));
+        return Ok(Removal::Kept { because: repository_missing(request) });
     };
     let _turn = git.locks.turn(&repo.common).await?;
     let kept = |because: &str| Ok(Removal::Kept { because: because.to_owned() });
@@ -131,9 +131,8 @@ async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
 
 /// A repository that cannot be found may be back tomorrow, with its disk: nothing is said to be
 /// removed, and nothing is.
-fn repository_missing(request: &CreateWorkspace) -> Removal {
-    let because = format!("its repository `{}` cannot be found", request.repo.display());
-    Removal::Kept { because }
+fn repository_missing(request: &CreateWorkspace) -> String {
+    format!("its repository `{}` cannot be found", request.repo.display())
 }
 
 fn not_ours(path: &Path) -> String {
@@ -164,10 +163,7 @@ pub(super) async fn appraise(
     mode: RemovalMode,
 ) -> Result<Appraisal, WorkspaceError> {
     let Some(repo) = open_if_there(&request.repo).await? else {
-        let Removal::Kept { because } = repository_missing(request) else {
-            return Ok(Appraisal::Nothing);
-        };
-        return Ok(Appraisal::Stays { because });
+        return Ok(Appraisal::Stays { because: repository_missing(request) });
     };
     (Removing { git, repo: &repo, request, mode }).appraise().await
 }
@@ -200,31 +196,32 @@ impl Removing<'_> {
             let submodules = Submodules::of_moved(is_moved && has_submodules);
             let mut changes = eye.changes(submodules).await?;
             changes.paths.extend(eye.hidden_changes(&census, &self.git.scratch()).await?);
-            if let Some(because) = self.obstacle(site, &changes).await? {
+            if let Some(because) = self.uncommitted(site, &changes).await? {
                 return stays(because);
             }
             is_dirty = !changes.paths.is_empty() || operation(&site.admin).is_some();
-        } else if let Some(because) = self.unmerged(Some(site)).await? {
-            return stays(because);
         }
-        let scratch = self.git.scratch();
-        let standing = appraise::standing(self.repo, self.request, Some(site), &scratch).await?;
+        let standing = self.standing(Some(site)).await?;
+        if let Standing::Unmerged { because } = &standing
+            && self.mode == RemovalMode::Merged
+        {
+            return stays(because.clone());
+        }
         goes(standing.sentence(is_dirty))
     }
 
     /// Only a branch can be left.
     async fn appraise_branch(&self) -> Result<Appraisal, WorkspaceError> {
-        let scratch = self.git.scratch();
         let refs = SessionRefs::of(&self.request.session);
         let is_made = self.repo.exact_ref(&refs.made).await?.is_some();
         if !is_made || self.repo.branch_at(&self.request.branch).await?.is_none() {
             return Ok(Appraisal::Nothing);
         }
-        let standing = appraise::standing(self.repo, self.request, None, &scratch).await?;
+        let standing = self.standing(None).await?;
         if let Standing::Unmerged { because } = standing {
             return Ok(Appraisal::Stays { because });
         }
-        if doomed_branch(self.repo, self.request, &scratch).await?.is_none() {
+        if doomed_branch(self.repo, self.request, &self.git.scratch()).await?.is_none() {
             let branch = &self.request.branch;
             let because = format!("its branch `{branch}` is checked out elsewhere");
             return Ok(Appraisal::Stays { because });
@@ -364,8 +361,20 @@ impl Removing<'_> {
         Ok(Ok(Plan { head, snapshot, gone, disposal, has_modules, has_submodules }))
     }
 
-    /// Why a removal may not go on: none of these stops one that preserves all of it first.
+    /// Why a removal may not go on.
     async fn obstacle(
+        &self,
+        site: &Site,
+        changes: &Changes,
+    ) -> Result<Option<String>, WorkspaceError> {
+        match self.uncommitted(site, changes).await? {
+            Some(because) => Ok(Some(because)),
+            None => self.unmerged(Some(site)).await,
+        }
+    }
+
+    /// What nobody had committed: none of it stops a removal that preserves all of it first.
+    async fn uncommitted(
         &self,
         site: &Site,
         changes: &Changes,
@@ -377,13 +386,16 @@ impl Removing<'_> {
             return Ok(Some(format!("a {operation} is in progress")));
         }
         if !changes.paths.is_empty() {
-            return Ok(Some(format!("it has uncommitted changes: {}", named(&changes.paths))));
+            return Ok(Some(format!(
+                "it has uncommitted changes: {}",
+                named(&changes.paths, NAMED_MAX)
+            )));
         }
         let branch = &self.request.branch;
         if has_stash(self.repo, branch.as_str()).await? {
             return Ok(Some(format!("a stash was made on its branch `{branch}`")));
         }
-        self.unmerged(Some(site)).await
+        Ok(None)
     }
 
     /// What of its commits no base has, when that matters.
@@ -391,11 +403,14 @@ impl Removing<'_> {
         if self.mode != RemovalMode::Merged {
             return Ok(None);
         }
-        let scratch = self.git.scratch();
-        match appraise::standing(self.repo, self.request, site, &scratch).await? {
+        match self.standing(site).await? {
             Standing::Unmerged { because } => Ok(Some(because)),
             Standing::Unused | Standing::Merged { .. } => Ok(None),
         }
+    }
+
+    async fn standing(&self, site: Option<&Site>) -> Result<Standing, WorkspaceError> {
+        appraise::standing(self.repo, self.request, site, &self.git.scratch()).await
     }
 
     /// Moves the worktree to the trash and looks again; on any doubt it moves back.
@@ -444,7 +459,7 @@ impl Removing<'_> {
         Ok(if changed.is_empty() {
             None
         } else {
-            Some(format!("it changed while it was being removed: {}", named(&changed)))
+            Some(format!("it changed while it was being removed: {}", named(&changed, NAMED_MAX)))
         })
     }
 
@@ -489,12 +504,13 @@ pub(super) fn barrier(site: &Site) -> Option<String> {
     None
 }
 
-fn named(paths: &[String]) -> String {
-    let some: Vec<String> = paths.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
+/// The first of these paths, and how many more there are.
+pub(super) fn named(paths: &[String], n_max: usize) -> String {
+    let some: Vec<String> = paths.iter().take(n_max).map(|path| format!("`{path}`")).collect();
     let some = some.join(", ");
-    match paths.len().checked_sub(NAMED_MAX) {
-        Some(n_more) if n_more > 0 => format!("{some} and {n_more} more"),
-        Some(_) | None => some,
+    match paths.len().saturating_sub(n_max) {
+        0 => some,
+        n_more => format!("{some} and {n_more} more"),
     }
 }
 

@@ -201,9 +201,10 @@ fn is_same(a: &Path, b: &Path) -> bool {
     if ours.is_symlink() && theirs.is_symlink() {
         return matches!((fs::read_link(a), fs::read_link(b)), (Ok(a), Ok(b)) if a == b);
     }
-    let is_comparable = ours.is_file() && theirs.is_file() && ours.len() <= COPY_BYTES_MAX;
-    is_comparable
+    ours.is_file()
+        && theirs.is_file()
         && ours.len() == theirs.len()
+        && ours.len() <= COPY_BYTES_MAX
         && matches!((fs::read(a), fs::read(b)), (Ok(a), Ok(b)) if a == b)
 }
 
@@ -319,17 +320,7 @@ async fn matching(
 
 /// Whether an ignored file is a link, or the same as the main worktree's.
 fn is_worthless(file: &Path, original: &Path) -> bool {
-    let (Ok(ours), Ok(theirs)) = (file.symlink_metadata(), original.symlink_metadata()) else {
-        return file.is_symlink();
-    };
-    if ours.is_symlink() {
-        return true;
-    }
-    let is_comparable = ours.is_file() && theirs.is_file() && ours.len() <= COPY_BYTES_MAX;
-    if !is_comparable || ours.len() != theirs.len() {
-        return false;
-    }
-    matches!((fs::read(file), fs::read(original)), (Ok(a), Ok(b)) if a == b)
+    file.is_symlink() || is_same(file, original)
 }
 
 /// Writes down what may go, so that a death before it went is made up for.
