@@ -127,11 +127,13 @@ impl Engine {
         for saga in &sagas {
             self.runner.start(&saga.session);
         }
-        let waiting = self.waiting().await?;
-        // One that waits for a place may do so for a day.
-        let begun =
-            sagas.iter().filter(|saga| saga.is_cancelled || !waiting.contains(&saga.session));
-        let recovered = begun.map(|saga| self.runner.settled(&saga.session, RECOVERY_FOR_MAX));
+        let mut recovered = Vec::new();
+        for saga in &sagas {
+            // One that waits for a place may do so for a day.
+            if saga.is_cancelled || !self.is_waiting(&saga.session).await? {
+                recovered.push(self.runner.settled(&saga.session, RECOVERY_FOR_MAX));
+            }
+        }
         for settled in futures_util::future::join_all(recovered).await {
             settled?;
         }
@@ -139,12 +141,11 @@ impl Engine {
         Ok(BootReport { n_sagas: sagas.len(), n_leftovers, n_in_doubt, pass })
     }
 
-    /// Sessions that wait for a place.
-    async fn waiting(&self) -> Result<BTreeSet<SessionId>, StoreError> {
-        let filter = SessionFilter { project: None, with_terminal: false };
-        let live = self.ports.sessions.list(&filter).await?;
-        let waiting = live.into_iter().filter(|session| session.record.phase == Phase::Queued);
-        Ok(waiting.map(|session| session.record.id).collect())
+    async fn is_waiting(&self, session: &SessionId) -> Result<bool, StoreError> {
+        let session = self.ports.sessions.get(session).await?;
+        Ok(session.is_some_and(|session| {
+            session.record.phase == Phase::Queued && !session.lifecycle.is_terminal()
+        }))
     }
 
     /// A spawn that crashed before its commit left a launch file and nothing else.

@@ -222,6 +222,10 @@ impl Places {
     ///
     /// *Guarantees*: twice is the same as once. One that was killed meanwhile is not started.
     pub(crate) async fn fill(&self) -> Result<(), StoreError> {
+        // Who waits has a saga: mostly nobody has, and a pass should cost no look at everybody.
+        if self.ports.sagas.in_flight().await?.is_empty() {
+            return Ok(());
+        }
         let _turn = self.turn().await?;
         loop {
             let Look { holders, queue } = self.look().await?;

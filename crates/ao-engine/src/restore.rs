@@ -26,6 +26,7 @@ use crate::places::{PlaceError, Places};
 use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 use crate::spawn::{Named, agent_env};
+use crate::worktree::{project_of, workspace_request};
 
 /// How long a restore waits for what an end leaves to be put away: that takes milliseconds, unless
 /// something is in its way that will still be there in a minute.
@@ -353,18 +354,10 @@ impl Restorer {
     }
 
     async fn workspace_of(&self, record: &SessionRecord) -> Result<CreateWorkspace, RestoreError> {
-        let projects = self.ports.projects.projects().await?;
-        let project = projects
-            .into_iter()
-            .find(|project| project.id == record.project)
-            .ok_or_else(|| RestoreError::NoProject { session: record.id.clone() })?;
-        Ok(CreateWorkspace {
-            repo: project.path,
-            session: record.id.clone(),
-            path: record.workspace.path.clone(),
-            branch: record.branch.clone(),
-            base: record.base.name.clone(),
-        })
+        let project = project_of(&self.ports, &record.project).await?;
+        let project =
+            project.ok_or_else(|| RestoreError::NoProject { session: record.id.clone() })?;
+        Ok(workspace_request(record, project))
     }
 
     /// What the ended launch had, as far as that is kept, under what the request brings.

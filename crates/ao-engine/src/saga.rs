@@ -26,6 +26,7 @@ use crate::outlook::{Waited, wait_until};
 use crate::ports::EnginePorts;
 use crate::settings::EngineSettings;
 use crate::wake::Wake;
+use crate::worktree::{project_of, workspace_request};
 
 /// How a run came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,21 +336,13 @@ impl SagaRunner {
         &self,
         record: &SessionRecord,
     ) -> Result<CreateWorkspace, StepError> {
-        let projects = self.ports.projects.projects().await?;
-        let project = projects.into_iter().find(|project| project.id == record.project);
-        let project = project.ok_or_else(|| {
+        let project = project_of(&self.ports, &record.project).await?.ok_or_else(|| {
             StepError::trouble(
                 "NO_PROJECT",
                 format!("project `{}` is not registered", record.project),
             )
         })?;
-        Ok(CreateWorkspace {
-            repo: project.path,
-            session: record.id.clone(),
-            path: record.workspace.path.clone(),
-            branch: record.branch.clone(),
-            base: record.base.name.clone(),
-        })
+        Ok(workspace_request(record, project))
     }
 
     fn runtime_request(&self, record: &SessionRecord) -> Option<CreateRuntime> {

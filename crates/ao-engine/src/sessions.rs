@@ -16,10 +16,8 @@ use ao_core::ports::{
     RuntimeError, ScreensError, SessionFilter, StoreError, WorkspaceError, WorkspaceLook,
 };
 use ao_core::record::EndIntent;
-use ao_core::reduce::reduce;
 use ao_core::saga::{PreImage, Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
 use ao_core::session::{BranchFate, RuntimeHandle, Session, WorkspaceFate};
-use ao_core::step::Step;
 use ao_core::time::Moment;
 
 use crate::lifecycle::{CONFLICTS_MAX, LifecycleManager, ObserveError};
@@ -29,7 +27,7 @@ use crate::restore::{RestoreError, RestoreReport, RestoreRequest, Restorer};
 use crate::saga::SagaRunner;
 use crate::settings::EngineSettings;
 use crate::spawn::{Seeder, SpawnError, SpawnRequest};
-use crate::worktree::look_request;
+use crate::worktree::{look_request, project_of};
 
 /// How long a kill waits for its teardown before it answers `pending`: a tree that ignores
 /// SIGTERM, and a large worktree, take a few seconds each.
@@ -343,17 +341,9 @@ impl SessionManager {
     /// saga in flight must notice that this one came first.
     fn end_commit(&self, loaded: &Loaded, intent: EndIntent, now: Moment) -> Commit {
         let fact = Fact { at: now, kind: FactKind::Outcome(Outcome::EndRequested(intent)) };
-        let policy = self.settings.policy_of(&loaded.session.record.project);
-        match reduce(&loaded.session, &fact, policy, &now) {
-            Step::Change(change) => self.lifecycle.plan(loaded, *change, &fact, now),
-            Step::None { .. } => {
-                let session = loaded.session.record.id.clone();
-                let revision = loaded.session.lifecycle.revision;
-                let mut commit = Commit::on(session, Expected::Revision(revision), now);
-                commit.next = Some(loaded.session.clone());
-                commit
-            }
-        }
+        let mut commit = self.lifecycle.commit_of(loaded, &fact, now);
+        commit.next.get_or_insert_with(|| loaded.session.clone());
+        commit
     }
 
     /// What its terminal shows: the last `n_lines` lines, or the kept screen once it ended.
@@ -419,12 +409,10 @@ impl SessionManager {
 
     async fn workspace_of(&self, session: &SessionId) -> Result<CreateWorkspace, SessionError> {
         let record = self.load(session).await?.session.record;
-        let projects = self.ports.projects.projects().await?;
-        let project = projects
-            .into_iter()
-            .find(|project| project.id == record.project)
-            .ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
-        Ok(look_request(record, project))
+        let project = project_of(&self.ports, &record.project).await?;
+        let project =
+            project.ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
+        Ok(look_request(&record, project))
     }
 
     async fn write(

@@ -293,7 +293,7 @@ impl Seeder {
 }
 
 /// The branch of a session for which none was asked for.
-fn own_branch(session: &SessionId) -> BranchName {
+pub(crate) fn own_branch(session: &SessionId) -> BranchName {
     BranchName::new(format!("ao/{session}"))
 }
 

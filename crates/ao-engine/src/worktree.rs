@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ao_core::fact::WorkFound;
-use ao_core::ids::RefName;
+use ao_core::ids::{ProjectId, RefName};
 use ao_core::ports::{CreateWorkspace, StoreError, WorkspaceLook};
 use ao_core::project::Project;
 use ao_core::record::SessionState;
@@ -16,17 +16,32 @@ use crate::ports::EnginePorts;
 /// sessions wait meanwhile, and a look at a large repository takes a second or two.
 const LOOK_FOR_MAX: Duration = Duration::from_secs(5);
 
-/// What a look at the worktree of a record is asked for.
-pub(crate) fn look_request(record: SessionRecord, project: Project) -> CreateWorkspace {
-    // The commit that it started from: a base that moved on is not this session's doing.
-    let base = record.base.sha.map(|sha| RefName::new(sha.as_str())).or(record.base.name);
+/// A registered project; `None` when it is not registered any more.
+pub(crate) async fn project_of(
+    ports: &EnginePorts,
+    id: &ProjectId,
+) -> Result<Option<Project>, StoreError> {
+    let projects = ports.projects.projects().await?;
+    Ok(projects.into_iter().find(|project| project.id == *id))
+}
+
+/// The worktree of a record, with the base that it was branched from.
+pub(crate) fn workspace_request(record: &SessionRecord, project: Project) -> CreateWorkspace {
     CreateWorkspace {
         repo: project.path,
-        session: record.id,
-        path: record.workspace.path,
-        branch: record.branch,
-        base,
+        session: record.id.clone(),
+        path: record.workspace.path.clone(),
+        branch: record.branch.clone(),
+        base: record.base.name.clone(),
     }
+}
+
+/// What a look at the worktree of a record is asked for.
+pub(crate) fn look_request(record: &SessionRecord, project: Project) -> CreateWorkspace {
+    let asked = workspace_request(record, project);
+    // The commit that it started from: a base that moved on is not this session's doing.
+    let started_from = record.base.sha.as_ref().map(|sha| RefName::new(sha.as_str()));
+    CreateWorkspace { base: started_from.or(asked.base), ..asked }
 }
 
 /// Whether the worktree of an idle session holds work. No look is taken at one that does something
@@ -38,11 +53,11 @@ pub(crate) async fn work_of(
     if session.lifecycle.session.state != SessionState::Idle {
         return Ok(WorkFound::Unknown);
     }
-    let projects = ports.projects.projects().await?;
-    let project = projects.into_iter().find(|project| project.id == session.record.project);
-    let Some(project) = project else { return Ok(WorkFound::Unknown) };
-    let id = session.record.id.clone();
-    let request = look_request(session.record, project);
+    let Some(project) = project_of(ports, &session.record.project).await? else {
+        return Ok(WorkFound::Unknown);
+    };
+    let id = &session.record.id;
+    let request = look_request(&session.record, project);
     let look = ports.workspace.inspect(&request);
     Ok(match select(look, ports.clock.sleep(LOOK_FOR_MAX)).await {
         Either::Left((Ok(look), _)) => found(&look),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ao_core::ports::{Commit, Expected, StoreError};
+use ao_core::reading::Usage;
 use ao_core::record::ActivityState;
 
 use super::Observer;
@@ -28,7 +29,7 @@ impl Observer {
         if is_working && !seen.written_at.is_none_or(is_time) {
             return Ok(());
         }
-        if seen.usage.is_none() {
+        if unwritten(target, seen).is_none() {
             return Ok(());
         }
         Box::pin(self.write_usage(target, seen)).await
@@ -41,10 +42,7 @@ impl Observer {
         target: &Target,
         seen: &mut SeenTranscript,
     ) -> Result<(), StoreError> {
-        let Some(usage) = seen.usage else { return Ok(()) };
-        if seen.written.or(target.usage) == Some(usage) {
-            return Ok(());
-        }
+        let Some(usage) = unwritten(target, seen) else { return Ok(()) };
         for _ in 0..CONFLICTS_MAX {
             let Some(mut next) = self.ports.sessions.get(&target.session).await? else { break };
             if next.record.launch_id.as_ref() != Some(&target.launch)
@@ -67,4 +65,9 @@ impl Observer {
         seen.written_at = Some(self.ports.clock.now().since_boot);
         Ok(())
     }
+}
+
+/// What was used, if that is not what is written.
+fn unwritten(target: &Target, seen: &SeenTranscript) -> Option<Usage> {
+    seen.usage.filter(|usage| seen.written.or(target.usage) != Some(*usage))
 }

@@ -6,15 +6,12 @@ use std::time::Duration;
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
 use ao_core::ids::{Nonce, SessionId};
 use ao_core::ports::{
-    Commit, ErrorKind, Expected, Loaded, ProcessError, ProcessSignal, Removal, RemovalMode,
-    RuntimeError,
+    ErrorKind, Loaded, ProcessError, ProcessSignal, Removal, RemovalMode, RuntimeError,
 };
-use ao_core::reduce::reduce;
 use ao_core::saga::{Saga, SagaChange, SagaDirection, SagaKind, SagaStep};
 use ao_core::session::{
     BranchFate, Phase, ProcessIdentity, RuntimeHandle, SessionRecord, WorkspaceFate,
 };
-use ao_core::step::Step;
 
 use super::{Next, SagaRunner, StepError};
 
@@ -247,22 +244,11 @@ impl SagaRunner {
         let has_failed = saga.direction == SagaDirection::Unwinding && !saga.is_cancelled;
         let outcome = if has_failed { Outcome::SpawnFailed } else { Outcome::RuntimeDestroyed };
         let fact = Fact { at: now, kind: FactKind::Outcome(outcome) };
-        let policy = self.settings.policy_of(&loaded.session.record.project);
-        let mut commit = match reduce(&loaded.session, &fact, policy, &now) {
-            Step::Change(change) => self.lifecycle.plan(loaded, *change, &fact, now),
-            // A session that ended by itself stays as it ended; only its machinery is done.
-            Step::None { .. } => {
-                let revision = loaded.session.lifecycle.revision;
-                let expected = Expected::Revision(revision);
-                let mut commit = Commit::on(saga.session.clone(), expected, now);
-                commit.next = Some(loaded.session.clone());
-                commit
-            }
-        };
-        if let Some(next) = &mut commit.next {
-            next.record.phase = Phase::Ended;
-            next.record.updated_at = now.wall;
-        }
+        let mut commit = self.lifecycle.commit_of(loaded, &fact, now);
+        // A session that ended by itself stays as it ended; only its machinery is done.
+        let next = commit.next.get_or_insert_with(|| loaded.session.clone());
+        next.record.phase = Phase::Ended;
+        next.record.updated_at = now.wall;
         commit.saga = Some(SagaChange::End);
         self.lifecycle.commit(commit).await?;
         Ok(Next::Continue)

@@ -13,6 +13,7 @@ use ao_core::session::{Phase, ProcessIdentity, Session, WorkspaceFate};
 
 use super::{KILL_FOR_MAX, SessionError, SessionManager, end_saga};
 use crate::lifecycle::CONFLICTS_MAX;
+use crate::worktree::{project_of, workspace_request};
 
 /// After so long no further session is begun with: whoever asked waits for the answer.
 const CLEANUP_FOR_MAX: Duration = Duration::from_mins(5);
@@ -136,16 +137,10 @@ impl SessionManager {
         if session.record.phase != Phase::Ended {
             return skip("what is left of its terminal is not put away yet");
         }
-        let projects = self.ports.projects.projects().await?;
-        let project = projects.into_iter().find(|project| project.id == session.record.project);
-        let Some(project) = project else { return skip("its project is not registered") };
-        let workspace = CreateWorkspace {
-            repo: project.path,
-            session: session.record.id.clone(),
-            path: session.record.workspace.path.clone(),
-            branch: session.record.branch.clone(),
-            base: session.record.base.name.clone(),
+        let Some(project) = project_of(&self.ports, &session.record.project).await? else {
+            return skip("its project is not registered");
         };
+        let workspace = workspace_request(&session.record, project);
         let mode = if discard { RemovalMode::Discard } else { RemovalMode::Merged };
         let mut appraisal = self.appraise(&workspace, mode).await;
         // Only what would stay is worth a question to the remote.

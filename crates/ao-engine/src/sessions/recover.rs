@@ -1,11 +1,13 @@
 //! Gets back what removals set aside of a session, also when its record is gone.
 
-use ao_core::ids::{BranchName, ProjectId, SessionId};
+use ao_core::ids::{ProjectId, SessionId};
 use ao_core::ports::{Commit, CreateWorkspace, Expected, Loaded, Recovery, StoreError};
 use ao_core::session::{BranchFate, Phase, WorkspaceFate, WorkspaceRecord};
 
 use super::{SessionError, SessionManager};
 use crate::lifecycle::CONFLICTS_MAX;
+use crate::spawn::own_branch;
+use crate::worktree::{project_of, workspace_request};
 
 /// Why a worktree is there after a recovery.
 const BROUGHT_BACK: &str = "`ao recover` brought it back";
@@ -42,21 +44,23 @@ impl SessionManager {
         let unknown = || SessionError::NoSession { session: session.clone() };
         let (project, _number) = session.as_str().rsplit_once('-').ok_or_else(unknown)?;
         let project = ProjectId::parse(project).map_err(|_invalid| unknown())?;
-        let projects = self.ports.projects.projects().await?;
-        let project = projects.into_iter().find(|it| it.id == project).ok_or_else(unknown)?;
+        let project = project_of(&self.ports, &project).await?.ok_or_else(unknown)?;
         let request = CreateWorkspace {
             repo: project.path,
             session: session.clone(),
             path: self.settings.worktree_of(&project.id, session),
-            branch: BranchName::new(format!("ao/{session}")),
+            branch: own_branch(session),
             base: None,
         };
         self.ports.workspace.recover(&request).await?.ok_or_else(unknown)
     }
 
     async fn recover_request(&self, session: &SessionId) -> Result<CreateWorkspace, SessionError> {
-        let base = self.load(session).await?.session.record.base.name;
-        Ok(CreateWorkspace { base, ..self.workspace_of(session).await? })
+        let record = self.load(session).await?.session.record;
+        let project = project_of(&self.ports, &record.project).await?;
+        let project =
+            project.ok_or_else(|| SessionError::NoProject { session: session.clone() })?;
+        Ok(workspace_request(&record, project))
     }
 
     /// Writes down that a worktree may be there, where the record says that there is none. Returns
