@@ -28,6 +28,9 @@ pub enum CleanupAction {
     Skipped,
 }
 
+/// The reason of a session that was cleaned up before. Such sessions are many.
+pub const NOTHING_LEFT: &str = "nothing of it is left to free";
+
 /// One session in a cleanup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cleaned {

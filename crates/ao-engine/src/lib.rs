@@ -34,7 +34,7 @@ pub use places::{PlaceError, PlacesReport, Waiting};
 pub use ports::EnginePorts;
 pub use reaper::{PassReport, Reaper};
 pub use restore::{RestoreError, RestoreReport, RestoreRequest};
-pub use sessions::cleanup::{Cleaned, CleanupRequest};
+pub use sessions::cleanup::{Cleaned, CleanupRequest, NOTHING_LEFT};
 pub use sessions::{KillError, KillReport, SessionError, SessionManager};
 pub use settings::EngineSettings;
 pub use spawn::{SpawnError, SpawnRequest};

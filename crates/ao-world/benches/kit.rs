@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ao_world::processes::with_variable;
-use rustix::process::{Signal, kill_process};
+use ao_world::processes::end_all;
 use tempfile::TempDir;
 
 /// What is installed, as far as the daemon can tell.
@@ -76,9 +75,6 @@ impl Drop for Home {
     fn drop(&mut self) {
         // What could not be started need not be ended, and what does not end is ended by force.
         drop(self.command(&ao()).args(["stop", "--sessions"]).output());
-        let home = format!("AO_HOME={}", self.path("home").display());
-        for pid in with_variable(&home) {
-            kill_process(pid, Signal::KILL).unwrap_or_default();
-        }
+        end_all(&format!("AO_HOME={}", self.path("home").display()));
     }
 }

@@ -22,9 +22,7 @@ use account::Account;
 use place::Place;
 
 use crate::sim::dice::Dice;
-
-/// What goes wrong in the surroundings of the run.
-pub type Failure = Box<dyn std::error::Error>;
+use crate::tool::Failure;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]

@@ -15,3 +15,4 @@ pub mod processes;
 pub mod sim;
 #[cfg(feature = "program")]
 pub mod sweep;
+pub mod tool;

@@ -2,12 +2,29 @@
 
 use std::fs;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How often processes are looked for that a killed one had begun.
+const ROUNDS_MAX: usize = 3;
 
 /// Every process that has this in its environment (`AO_HOME=/somewhere`).
 pub fn with_variable(variable: &str) -> Vec<Pid> {
     let has_it = |pid: &Pid| environment(*pid).iter().any(|it| it == variable.as_bytes());
     all().into_iter().filter(has_it).collect()
+}
+
+/// Kills every process that has this in its environment, and those that they began meanwhile.
+pub fn end_all(variable: &str) {
+    for _ in 0..ROUNDS_MAX {
+        let found = with_variable(variable);
+        if found.is_empty() {
+            return;
+        }
+        for pid in found {
+            // One that ended meanwhile is as good.
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
 }
 
 /// Every process that there is.

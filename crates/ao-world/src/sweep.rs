@@ -15,9 +15,7 @@ pub use cut::Fault;
 
 use crate::chaos::judge::{self, Session};
 use crate::chaos::place::Place;
-
-/// What goes wrong in the surroundings of a sweep.
-pub type Failure = Box<dyn std::error::Error>;
+use crate::tool::Failure;
 
 /// What is asked of a sweep.
 #[derive(Debug, Clone)]

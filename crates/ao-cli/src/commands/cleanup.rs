@@ -1,16 +1,12 @@
 //! `ao cleanup`: frees what ended sessions hold whose work is merged, and says why it lets the rest
 //! be.
 
-use ao_api::cleanup::{Cleaned, CleanupAction, CleanupRequest};
+use ao_api::cleanup::{Cleaned, CleanupAction, CleanupRequest, NOTHING_LEFT};
 use clap::Args;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::{Ui, text};
-
-/// What the daemon says of a session that was cleaned up before. Such sessions are many, and a
-/// person is told their number only.
-const NOTHING_LEFT: &str = "nothing of it is left to free";
 
 /// Arguments of `ao cleanup`.
 #[derive(Debug, Args)]
@@ -48,6 +44,7 @@ pub(crate) async fn run(
 fn show_text(cleaned: &[Cleaned], is_dry_run: bool, ui: &mut Ui) -> Result<(), CliError> {
     let mut n_empty = 0_usize;
     for one in cleaned {
+        // A person is told the number of those only.
         if one.reason == NOTHING_LEFT {
             n_empty += 1;
             continue;

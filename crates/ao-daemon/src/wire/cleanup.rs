@@ -36,3 +36,11 @@ pub(crate) fn removed(record: &SessionRecord) -> RemovedSession {
         preserved_ref: record.workspace.preserved_ref.as_ref().map(ToString::to_string),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_client_knows_the_words_for_a_session_with_nothing_left() {
+        assert_eq!(ao_api::cleanup::NOTHING_LEFT, ao_engine::NOTHING_LEFT);
+    }
+}

@@ -226,7 +226,7 @@ impl SessionManager {
 }
 
 /// What is said of a session that was cleaned up before.
-const NOTHING_LEFT: &str = "nothing of it is left to free";
+pub const NOTHING_LEFT: &str = "nothing of it is left to free";
 
 fn skipped(id: &SessionId, because: impl Into<String>) -> Cleaned {
     Cleaned { session: id.clone(), is_removed: false, because: because.into() }

@@ -5,7 +5,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ao_world::chaos::{self, Failure, Plan, Verdict};
+use ao_world::chaos::{self, Plan, Verdict};
+use ao_world::tool::{self, Failure};
+
+/// What it is called.
+const TOOL: &str = "ao-chaos";
 
 /// Minutes of a run that names none.
 const MINUTES: u64 = 10;
@@ -17,49 +21,23 @@ const SHOWN_MAX: usize = 40;
 const REPORT: &str = "docs/chaos-report.md";
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(Failure::from).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                interrupted = tokio::signal::ctrl_c() => {
-                    Err(interrupted.err().map_or_else(|| "interrupted".into(), Failure::from))
-                }
-                ended = run() => ended,
-            }
-        })
-    });
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn say(line: &str) {
-    // Nobody reads this where standard error is gone, and the exit code stays.
-    drop(writeln!(io::stderr(), "ao-chaos: {line}"));
+    tool::run(TOOL, run())
 }
 
 async fn run() -> Result<bool, Failure> {
     let (mut minutes, mut seed, mut program, mut is_reported) = (MINUTES, 1, None, false);
-    for word in std::env::args().skip(1) {
-        let Some((name, value)) = word.split_once('=') else {
-            return Err(format!("`{word}` is not NAME=VALUE").into());
-        };
-        match (name, value) {
-            (_, "") => {}
+    for (name, value) in tool::words()? {
+        match (name.as_str(), value.as_str()) {
             ("MINUTES", n) => minutes = n.parse()?,
             ("SEED", n) => seed = n.parse()?,
             ("AO", path) => program = Some(PathBuf::from(path)),
             ("REPORT", _) => is_reported = true,
-            _ => return Err(format!("`{name}` is none of MINUTES, SEED, AO, REPORT").into()),
+            _ => return Err(tool::unknown(&name, "MINUTES, SEED, AO, REPORT")),
         }
     }
     let Some(program) = program else { return Err("AO=PATH names the program".into()) };
-    let verdict = chaos::run(&Plan::of(program, minutes, seed), &say).await?;
+    let verdict =
+        chaos::run(&Plan::of(program, minutes, seed), &|line| tool::say(TOOL, line)).await?;
     let text = told(&verdict, minutes, seed)?;
     io::stdout().lock().write_all(text.as_bytes())?;
     if is_reported {

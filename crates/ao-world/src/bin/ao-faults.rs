@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use ao_adapters::cmd::{Cmd, CmdError, Output};
 use ao_world::faults::{self, Binary, Fault, FaultId, INTEGRATION, Promise, Test};
+use ao_world::tool::{self, Failure};
 use serde_json::Value;
 
-type Failure = Box<dyn std::error::Error>;
+/// What it is called.
+const TOOL: &str = "ao-faults";
 
 /// How long a build may take: a cold one of everything, on a loaded machine.
 const BUILD_FOR_MAX: Duration = Duration::from_mins(30);
@@ -38,25 +40,7 @@ const NOT_CAUGHT: &str = "NOT CAUGHT";
 const PANIC_SHOWN: usize = 160;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(Failure::from).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                // Dropping the run ends the build or the test that it waits for.
-                interrupted = tokio::signal::ctrl_c() => Err(interrupted.err().map_or_else(|| "interrupted".into(), Failure::from)),
-                ended = run() => ended,
-            }
-        })
-    });
-    match ended {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            // Nobody reads this where standard error is gone, and the exit code stays.
-            drop(writeln!(io::stderr(), "ao-faults: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    tool::run(TOOL, run())
 }
 
 /// What was asked for.
@@ -70,14 +54,11 @@ struct Args {
 impl Args {
     fn read() -> Result<Self, Failure> {
         let mut args = Self::default();
-        for word in std::env::args().skip(1) {
-            match word.split_once('=') {
-                Some((_, "")) => {}
-                Some(("ONLY", names)) => {
-                    args.only = names.split([',', ' ']).map(str::to_owned).collect();
-                }
-                Some(("REPORT", _)) => args.is_reported = true,
-                Some(_) | None => return Err(format!("`{word}` is none of ONLY=, REPORT=").into()),
+        for (name, value) in tool::words()? {
+            match name.as_str() {
+                "ONLY" => args.only = value.split([',', ' ']).map(str::to_owned).collect(),
+                "REPORT" => args.is_reported = true,
+                _ => return Err(tool::unknown(&name, "ONLY, REPORT")),
             }
         }
         Ok(args)
@@ -98,7 +79,7 @@ enum Verdict {
     Missed(String),
 }
 
-async fn run() -> Result<usize, Failure> {
+async fn run() -> Result<bool, Failure> {
     let args = Args::read()?;
     let began_at = now();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("no workspace")?;
@@ -151,7 +132,7 @@ async fn run() -> Result<usize, Failure> {
     let last = format!("faults: {n_planted} planted, {n_caught} caught, {n_missed} missed");
     say(&format!("in {}", seconds(began_at.elapsed())))?;
     say(&last)?;
-    Ok(n_missed)
+    Ok(n_missed == 0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long real builds take is real time")]

@@ -8,6 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ao_world::sim::{self, Report, Trouble, cover::Coverage, plan::Plan};
+use ao_world::tool::{self, Failure};
+
+/// What it is called.
+const TOOL: &str = "ao-sim";
 
 /// A history is made of many small allocations, and an eighth of its time was theirs.
 #[global_allocator]
@@ -38,18 +42,8 @@ const LEAST_MAX: usize = 20;
 /// How often a long run says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
-type Failure = Box<dyn std::error::Error>;
-
 fn main() -> ExitCode {
-    match args().and_then(|args| if args.same > 1 { same(&args) } else { many(&args) }) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Nobody reads this where standard error is gone, and the exit code stays.
-            drop(writeln!(io::stderr(), "ao-sim: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    tool::end(TOOL, args().and_then(|args| if args.same > 1 { same(&args) } else { many(&args) }))
 }
 
 /// What was asked for.
@@ -77,12 +71,8 @@ fn args() -> Result<Args, Failure> {
         n_lines: TAIL,
         is_single: false,
     };
-    for word in std::env::args().skip(1) {
-        let Some((name, value)) = word.split_once('=') else {
-            return Err(format!("`{word}` is not NAME=VALUE").into());
-        };
-        match (name, value) {
-            (_, "") => {}
+    for (name, value) in tool::words()? {
+        match (name.as_str(), value.as_str()) {
             ("SEEDS", n) => args.n_seeds = n.parse()?,
             ("FROM", n) => args.from = n.parse()?,
             ("STEPS", n) => args.n_steps = n.parse()?,
@@ -94,7 +84,7 @@ fn args() -> Result<Args, Failure> {
             }
             _ => {
                 let known = "SEEDS, FROM, SEED, STEPS, JOBS, SAME, LINES";
-                return Err(format!("`{name}` is none of {known}").into());
+                return Err(tool::unknown(&name, known));
             }
         }
     }

@@ -6,7 +6,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ao_world::sweep::{self, Act, Failure, Fault, Line, Plan};
+use ao_world::sweep::{self, Act, Fault, Line, Plan};
+use ao_world::tool::{self, Failure};
+
+/// What it is called.
+const TOOL: &str = "ao-sweep";
 
 /// The last n that is tried, of an act that makes more calls.
 const LAST: u64 = 400;
@@ -15,42 +19,15 @@ const LAST: u64 = 400;
 const REPORT: &str = "docs/sweep-report.md";
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(Failure::from).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                interrupted = tokio::signal::ctrl_c() => {
-                    Err(interrupted.err().map_or_else(|| "interrupted".into(), Failure::from))
-                }
-                ended = run() => ended,
-            }
-        })
-    });
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn say(line: &str) {
-    // Nobody reads this where standard error is gone, and the exit code stays.
-    drop(writeln!(io::stderr(), "ao-sweep: {line}"));
+    tool::run(TOOL, run())
 }
 
 async fn run() -> Result<bool, Failure> {
     let (acts, faults) = (Act::ALL.to_vec(), Fault::ALL.to_vec());
     let mut plan = Plan { acts, faults, from: 1, stride: 1, last: LAST };
     let (mut program, mut is_reported) = (None, false);
-    for word in std::env::args().skip(1) {
-        let Some((name, value)) = word.split_once('=') else {
-            return Err(format!("`{word}` is not NAME=VALUE").into());
-        };
-        match (name, value) {
-            (_, "") => {}
+    for (name, value) in tool::words()? {
+        match (name.as_str(), value.as_str()) {
             ("ACTS", list) => {
                 plan.acts = list.split(',').map(str::parse).collect::<Result<_, _>>()?;
             }
@@ -64,12 +41,12 @@ async fn run() -> Result<bool, Failure> {
             ("REPORT", _) => is_reported = true,
             _ => {
                 let known = "ACTS, FAULTS, FROM, STRIDE, LAST, AO, REPORT";
-                return Err(format!("`{name}` is none of {known}").into());
+                return Err(tool::unknown(&name, known));
             }
         }
     }
     let Some(program) = program else { return Err("AO=PATH names the program".into()) };
-    let lines = sweep::run(&program, &plan, &say).await?;
+    let lines = sweep::run(&program, &plan, &|line| tool::say(TOOL, line)).await?;
     let text = told(&lines)?;
     io::stdout().lock().write_all(text.as_bytes())?;
     if is_reported {

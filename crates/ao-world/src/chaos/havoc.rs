@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::Plan;
 use super::account::{Account, pause};
 use super::place::{PROJECTS, Place};
-use super::{Failure, Plan};
 use crate::sim::dice::Dice;
+use crate::tool::Failure;
 
 /// The longest that a killed daemon stays away, in milliseconds.
 const AWAY_MS_MAX: u64 = 1_500;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
+use super::Verdict;
 use super::account::{Account, now, pause};
 use super::place::{PROJECTS, Place};
-use super::{Failure, Verdict};
+use crate::tool::Failure;
 use journals::Journals;
 
 /// How long it may take until nothing is in flight any more.
@@ -134,7 +135,8 @@ impl Judge<'_> {
         processes::check(self.place, &mut case).await?;
         // From the outside in: the daemon and every agent end, and what they left is looked at.
         self.place.ok(&["stop"]).await?;
-        processes::end_agents(self.place);
+        // Nothing is written any more.
+        self.place.end_processes();
         case.journals = Journals::read(&self.place.journals())?;
         messages::check(self.account, &mut case)?;
         work::check(self.place, &mut case).await?;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ao_adapters::cmd::{Cmd, Output};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Failure;
 use crate::processes;
+use crate::tool::Failure;
 
 /// The projects, each with a repository and a tmux server of its own.
 pub(crate) const PROJECTS: [&str; 2] = ["left", "right"];
@@ -141,9 +141,8 @@ impl Place {
 
     /// Every process that has this home in its environment.
     pub(crate) fn processes(&self) -> Vec<Process> {
-        let home = format!("AO_HOME={}", self.home().display());
         let mut found = Vec::new();
-        for pid in processes::with_variable(&home) {
+        for pid in processes::with_variable(&self.variable()) {
             let session = (processes::environment(pid).iter())
                 .find_map(|it| it.strip_prefix(b"AO_SESSION_ID="))
                 .map(|it| String::from_utf8_lossy(it).into_owned());
@@ -155,6 +154,16 @@ impl Place {
         found
     }
 
+    /// Ends every process of this home by force.
+    pub(crate) fn end_processes(&self) {
+        processes::end_all(&self.variable());
+    }
+
+    /// What every process of this home has in its environment.
+    fn variable(&self) -> String {
+        format!("AO_HOME={}", self.home().display())
+    }
+
     /// Leaves the directory for a look, and says where it is.
     pub(crate) fn keep(self) -> PathBuf {
         self.dir.keep()
@@ -164,12 +173,7 @@ impl Place {
     pub(crate) async fn end(&self) -> Result<(), Failure> {
         // A home that is damaged is ended by force.
         drop(self.ao(&["stop", "--sessions"]).await);
-        for _ in 0..3 {
-            for process in self.processes() {
-                // One that ended meanwhile is as good.
-                kill_process(process.pid, Signal::KILL).unwrap_or_default();
-            }
-        }
+        self.end_processes();
         Ok(())
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Failure;
 use super::cut::Cut;
 use crate::chaos::account::pause;
 use crate::chaos::place::Place;
+use crate::tool::Failure;
 
 /// The project in which it is done.
 const PROJECT: &str = "left";

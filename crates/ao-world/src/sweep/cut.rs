@@ -9,9 +9,9 @@ use std::time::Duration;
 use ao_adapters::cmd::Cmd;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Failure;
 use crate::chaos::account::pause;
 use crate::chaos::place::Place;
+use crate::tool::Failure;
 
 /// Calls that change what is on disk. Those that not every architecture has are marked.
 const CALLS: &str = "pwrite64,fsync,fdatasync,ftruncate,?rename,renameat,renameat2,?unlink,unlinkat,\

@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::history::{IDLE, Ledger, SPAWNING, STARTED, Truth, WORKING, now_ms};
 use crate::kit::Kit;
 use crate::model::Model;
-use crate::tools::{
-    PATIENCE, git, processes_with, program, succeeded, tmux, wait_until, waited_for,
-};
+use crate::tools::{PATIENCE, end_all, git, program, succeeded, tmux, wait_until, waited_for};
 
 /// A world. Dropping it ends everything that was started in it.
 pub(crate) struct World {
@@ -174,10 +171,7 @@ impl Drop for World {
     fn drop(&mut self) {
         self.ledger.borrow_mut().write(self.kit, self.scenario);
         drop(self.command(&["stop", "--sessions"]).output());
-        for pid in processes_with(&format!("AO_HOME={}", self.path("ao").display())) {
-            // One that ended meanwhile is as good.
-            kill_process(pid, Signal::KILL).unwrap_or_default();
-        }
+        end_all(&format!("AO_HOME={}", self.path("ao").display()));
     }
 }
 

@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::tools::{end_all, processes_with, program};
 pub(crate) use crate::tools::{git, is_running, pid_of, succeeded, tmux, wait_until};
-use crate::tools::{processes_with, program};
 
 /// So far apart that no pass explains what is seen within a test: only an event can.
 const REAPER_INTERVAL: &str = "600s";
@@ -199,7 +199,12 @@ impl World {
 
     /// Every process with this home in its environment: what we started, and what that started.
     pub(crate) fn processes(&self) -> Vec<Pid> {
-        processes_with(&format!("AO_HOME={}", self.home().display()))
+        processes_with(&self.variable())
+    }
+
+    /// What every process of this home has in its environment.
+    fn variable(&self) -> String {
+        format!("AO_HOME={}", self.home().display())
     }
 }
 
@@ -208,10 +213,7 @@ impl Drop for World {
     /// processes that carry this very home are signalled.
     fn drop(&mut self) {
         drop(self.command(&["stop", "--sessions"]).output());
-        for pid in self.processes() {
-            // One that ended meanwhile is as good.
-            kill_process(pid, Signal::KILL).unwrap_or_default();
-        }
+        end_all(&self.variable());
     }
 }
 

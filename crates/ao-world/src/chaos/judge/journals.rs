@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::chaos::Failure;
+use crate::tool::Failure;
 
 /// All journals together.
 #[derive(Debug, Default)]

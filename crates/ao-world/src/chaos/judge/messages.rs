@@ -1,7 +1,7 @@
 //! No message was typed twice, none was forgotten, and what is said to have arrived was heard.
 
-use crate::chaos::Failure;
 use crate::chaos::account::Account;
+use crate::tool::Failure;
 
 use super::Case;
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rustix::process::{Signal, kill_process};
-
-use crate::chaos::Failure;
 use crate::chaos::place::{PROJECTS, Place};
+use crate::tool::Failure;
 
 use super::Case;
 
@@ -59,12 +57,4 @@ async fn look(place: &Place, case: &mut Case) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Ends the agents, so that nothing is written any more.
-pub(super) fn end_agents(place: &Place) {
-    for process in place.processes() {
-        // One that ended meanwhile is as good.
-        kill_process(process.pid, Signal::KILL).unwrap_or_default();
-    }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::chaos::Failure;
 use crate::chaos::place::{PROJECTS, Place};
+use crate::tool::Failure;
 
 use super::Case;
 
