@@ -327,6 +327,27 @@ fn a_daemon_that_died_between_paste_and_enter_finishes_what_it_began() {
 }
 
 #[test]
+fn enter_ends_what_a_crash_left_right_before_the_cursor_of_a_blind_prompt() {
+    let check = |screen: &str, keys: &[&str], message: &str| {
+        let world = World::new(18);
+        let id = world.spawn("mute");
+        world.until_status(&id, "working");
+        world.machine.fail_next(Op::Paste, Fault::Slow(Duration::from_secs(1)));
+        send(&world, &id, "go on");
+        world.pass_time(Duration::from_millis(500));
+        world.crash();
+        world.machine.set_screen(&id, screen);
+        world.boot();
+        world.pass_time(Duration::from_secs(3));
+        assert_eq!(world.machine.keys(&id), keys, "{screen:?}");
+        assert_eq!(world.messages(&id), [message], "{screen:?}");
+    };
+    check("$ go on", &["Enter"], "typed cannot_confirm: go on");
+    check("$ go on\n$ ", &[], "in_doubt interrupted: go on");
+    check("$ ", &[], "in_doubt interrupted: go on");
+}
+
+#[test]
 fn what_a_crash_left_in_doubt_is_resolved_by_the_agents_word_and_typed_no_second_time() {
     let world = World::new(17);
     let id = world.spawn("scripted");

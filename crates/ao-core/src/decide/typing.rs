@@ -13,6 +13,10 @@ use crate::reading::{Composer, ScreenReading};
 /// composer that shows the end of a long text shows at least a line of it.
 const RECOGNISED_CHARS_MIN: usize = 16;
 
+/// Shortest text, in letters and digits, that is recognised before the cursor of a program whose
+/// screens cannot be read: a shorter one may be part of what that program shows.
+const BEFORE_CURSOR_CHARS_MIN: usize = 4;
+
 /// What the terminal shows against a paste; `None` when nothing does.
 ///
 /// A program whose screens cannot be read (`None`) is typed at blindly: there is no other way.
@@ -73,9 +77,6 @@ pub fn enter_turn(look: &TerminalLook, reading: Option<&ScreenReading>, text: &s
 /// where there are any; and agents put a letter and its accent together.
 pub fn shows_the_end_of(visible: &str, text: &str) -> bool {
     let (visible, text) = (&*decomposed(visible), &*decomposed(text));
-    let squeeze = |text: &str, counts: fn(char) -> bool| -> String {
-        text.chars().filter(|&c| counts(c)).collect()
-    };
     let mut counts: fn(char) -> bool = char::is_alphanumeric;
     if !text.chars().any(counts) {
         counts = |c| !c.is_whitespace();
@@ -87,10 +88,39 @@ pub fn shows_the_end_of(visible: &str, text: &str) -> bool {
     visible.chars().count() >= RECOGNISED_CHARS_MIN && text.ends_with(&visible)
 }
 
+/// Whether the cursor of a program whose screens cannot be read stands right behind this text: a
+/// terminal shows what was typed and not sent yet like that, and Enter moves the cursor on.
+///
+/// It is evidence after an interruption only. Where the text cannot be told from what the program
+/// shows (it is short, or ends with a blank, or a line that ends at the edge), there is none.
+pub fn stands_before_the_cursor(look: &TerminalLook, text: &str) -> bool {
+    let Some(cursor) = look.cursor.filter(|_| !look.is_in_mode) else { return false };
+    let mut rows: Vec<&str> = look.screen.lines().take(usize::from(cursor.row) + 1).collect();
+    let Some(line) = rows.pop().filter(|_| rows.len() == usize::from(cursor.row)) else {
+        return false;
+    };
+    let line: String = line.chars().take(usize::from(cursor.column)).collect();
+    if line.is_empty() || line.chars().next_back() != text.chars().next_back() {
+        return false;
+    }
+    let visible = format!("{}{line}", rows.concat());
+    let visible = squeeze(&decomposed(&visible), char::is_alphanumeric);
+    let text = squeeze(&decomposed(text), char::is_alphanumeric);
+    if visible.ends_with(&text) {
+        return text.chars().count() >= BEFORE_CURSOR_CHARS_MIN;
+    }
+    visible.chars().count() >= RECOGNISED_CHARS_MIN && text.ends_with(&visible)
+}
+
+fn squeeze(text: &str, counts: fn(char) -> bool) -> String {
+    text.chars().filter(|&c| counts(c)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fact::SignalDetail;
+    use crate::ports::Cursor;
 
     fn look() -> TerminalLook {
         TerminalLook {
@@ -162,6 +192,37 @@ mod tests {
         assert!(!shows_the_end_of("again", &text));
         assert!(shows_the_end_of("→ 👍", "→👍"));
         assert!(!shows_the_end_of("→", "→👍"));
+    }
+
+    #[test]
+    fn a_text_that_stands_at_a_blind_prompt_is_behind_its_cursor() {
+        let check = |screen: &str, (column, row): (u16, u16), text: &str, expect: bool| {
+            let at = TerminalLook {
+                screen: screen.to_owned(),
+                cursor: Some(Cursor { column, row }),
+                ..look()
+            };
+            assert_eq!(stands_before_the_cursor(&at, text), expect, "{screen:?} {text:?}");
+            let copying = TerminalLook { is_in_mode: true, ..at.clone() };
+            assert!(!stands_before_the_cursor(&copying, text));
+            assert!(!stands_before_the_cursor(&TerminalLook { cursor: None, ..at }, text));
+        };
+        check("$ fix the build", (15, 0), "fix the build", true);
+        check("fix the bu\nild\n\n", (3, 1), "fix the build", true);
+        check("fix\nthe build", (9, 1), "fix\nthe build", true);
+        // It was sent, or the cursor was moved, or more was typed.
+        check("$ fix the build\n$ ", (2, 1), "fix the build", false);
+        check("fix the build\n", (0, 1), "fix the build", false);
+        check("fix the build", (7, 0), "fix the build", false);
+        check("fix the build!", (14, 0), "fix the build", false);
+        check("another build", (13, 0), "fix the build", false);
+        // It may be the question.
+        check("go on? [y/n] y", (14, 0), "y", false);
+        check("", (0, 0), "fix the build", false);
+        check("fix the build", (13, 4), "fix the build", false);
+        let long = format!("{} and the end", "word ".repeat(500));
+        check("word word word\n and the end", (12, 1), &long, true);
+        check("the end", (7, 0), &long, false);
     }
 
     #[test]

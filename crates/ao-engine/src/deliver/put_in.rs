@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use ao_core::agent::AgentTraits;
-use ao_core::decide::typing::{EnterTurn, enter_turn};
+use ao_core::decide::typing::{EnterTurn, enter_turn, stands_before_the_cursor};
 use ao_core::ids::SessionId;
 use ao_core::message::{Message, MessageReason, MessageState};
 use ao_core::ports::{RuntimeError, StoreError};
@@ -254,19 +254,25 @@ impl Messenger {
         let Some(message) = interrupted else { return Ok(()) };
         let Ok(look) = self.ports.terminal.look(handle).await else { return Ok(()) };
         let agent = self.agent_of(&loaded);
-        let Some(reading) = agent.and_then(|agent| agent.read_screen(&look)) else {
-            return Ok(());
+        let can_confirm = launch.traits.signals.has_submit();
+        let is_ours = match agent.and_then(|agent| agent.read_screen(&look)) {
+            Some(reading) => {
+                matches!(reading.composer, Composer::Holds(_))
+                    && enter_turn(&look, Some(&reading), &message.text) == EnterTurn::Press
+            }
+            // An agent that confirms has screens that can be read, and this one may be a dialog.
+            None => !can_confirm && stands_before_the_cursor(&look, &message.text),
         };
-        let is_ours = matches!(reading.composer, Composer::Holds(_))
-            && enter_turn(&look, Some(&reading), &message.text) == EnterTurn::Press;
         if !is_ours || !matches!(self.standing(message).await?, Standing::Clear) {
             return Ok(());
         }
         let place = Place { session: &loaded, handle, traits: launch.traits };
-        if self.ports.terminal.press(handle, "Enter").await.is_ok()
-            && launch.traits.signals.has_submit()
-            && self.move_message(message, MessageState::Typed, None).await?
-        {
+        if self.ports.terminal.press(handle, "Enter").await.is_err() {
+            return Ok(());
+        }
+        let reason = (!can_confirm).then_some(MessageReason::CannotConfirm);
+        let is_moved = self.move_message(message, MessageState::Typed, reason).await?;
+        if is_moved && can_confirm {
             self.see_it_taken(message, &place).await?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The fake terminals.
 
-use ao_core::ports::{AttachMode, BoxFuture, RuntimeError, Terminal, TerminalLook};
+use ao_core::ports::{AttachMode, BoxFuture, Cursor, RuntimeError, Terminal, TerminalLook};
 use ao_core::session::RuntimeHandle;
 
 use super::composer::FakeComposer;
@@ -66,9 +66,17 @@ impl FakeMachine {
 }
 
 fn last_lines(text: &str, n_lines: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    // What was ended by Enter has the line of the cursor below it.
+    let lines: Vec<&str> = text.split('\n').collect();
     let skipped = lines.len().saturating_sub(n_lines);
     lines.get(skipped..).unwrap_or_default().join("\n")
+}
+
+/// A fake program leaves its cursor behind the last character that it showed.
+fn cursor_behind(screen: &str) -> Option<Cursor> {
+    let line = screen.rsplit('\n').next().unwrap_or(screen);
+    let (column, row) = (line.chars().count(), screen.matches('\n').count());
+    Some(Cursor { column: u16::try_from(column).ok()?, row: u16::try_from(row).ok()? })
 }
 
 impl Terminal for FakeMachine {
@@ -100,7 +108,7 @@ impl Terminal for FakeMachine {
                 let screen = shown.or(drawn).unwrap_or_else(printed);
                 Ok(TerminalLook {
                     styled: screen.clone(),
-                    cursor: None,
+                    cursor: cursor_behind(&screen),
                     screen,
                     title: pane.title.clone(),
                     is_in_mode: pane.is_in_mode,
