@@ -11,8 +11,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
-use ao_core::ids::{LaunchId, Pid};
+use ao_core::ids::{LaunchId, Nonce, Pid};
 use ao_core::ports::{BoxFuture, LaunchFile, LaunchProof, Launches, LaunchesError};
+
+use crate::processes::Groups;
 
 pub use self::become_agent::{LauncherError, STATUS_NOT_EXECUTED, become_agent};
 
@@ -28,18 +30,34 @@ const STARTED: &str = "started";
 /// Why the launcher did not become the agent.
 const FAILED: &str = "failed";
 
+/// The variable that carries the secret of a launch.
+const NONCE_VARIABLE: &str = "AO_NONCE";
+
 /// Launch files below one directory.
 #[derive(Debug, Clone)]
 pub struct FileLaunches {
     root: PathBuf,
     launcher: Vec<String>,
+    groups: Option<Groups>,
 }
 
 impl FileLaunches {
     /// Launch files below `root`, run by a command line that takes the directory of a launch as
     /// its last argument: `["<home>/bin/ao", "launch-agent"]`.
     pub const fn new(root: PathBuf, launcher: Vec<String>) -> Self {
-        Self { root, launcher }
+        Self { root, launcher, groups: None }
+    }
+
+    /// The same, and each launch gets a control group.
+    #[must_use]
+    pub fn with_groups(self, groups: Option<Groups>) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// The control group that a launch gets.
+    fn group_of(&self, file: &LaunchFile) -> Option<PathBuf> {
+        let nonce = Nonce::parse(file.env.get(NONCE_VARIABLE)?).ok()?;
+        Some(self.groups.as_ref()?.of(&file.launch, &nonce))
     }
 
     /// Does something with files, off the thread that drives everything.
@@ -84,7 +102,7 @@ impl Launches for FileLaunches {
                 })?;
                 files.push((inside, text.clone()));
             }
-            let text = format::write(file);
+            let text = format::write(file, self.group_of(file).as_deref());
             self.blocking(Some(&file.launch), move |dir| {
                 create_private_dir(dir)?;
                 for (path, text) in &files {

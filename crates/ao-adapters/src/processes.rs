@@ -2,14 +2,14 @@
 //!
 //! A number alone never names a process: every look and every signal compares the boot and the
 //! start time, after the pidfd is open, so that a number used again is not taken for the old one.
-//! It knows no control groups: the nonce in the environment finds what left the tree. A process
-//! that executes a program at the moment of the scan shows no environment; who ends a tree scans
-//! again until nothing is found.
+//! What left the tree is found by its control group, where the launch has one, and by the nonce in
+//! its environment. A process that executes a program at the moment of the scan shows no
+//! environment; who ends a tree scans again until nothing is found.
 
+pub(crate) mod groups;
 mod stat;
 mod table;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub use self::groups::{Groups, NoGroups, groups_possible};
 use self::stat::Stat;
 pub(crate) use self::table::TMUX_SERVER;
 use self::table::{Table, nonce_in_environment};
@@ -39,10 +40,14 @@ pub struct BootIdError {
     message: String,
 }
 
+/// How often a scan is begun again because somebody came into the group in between.
+const SCANS_MAX: usize = 5;
+
 /// Processes of this machine.
 #[derive(Debug, Clone)]
 pub struct LinuxProcesses {
     boot: BootId,
+    groups: Option<Groups>,
 }
 
 /// What a look at one process number found.
@@ -64,7 +69,13 @@ impl LinuxProcesses {
         let failed = |message: String| BootIdError { path: path.to_owned(), message };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let boot = BootId::parse(&text).ok_or_else(|| failed(format!("`{text}` is no boot id")))?;
-        Ok(Self { boot })
+        Ok(Self { boot, groups: None })
+    }
+
+    /// The machine, with the control groups of one home's launches.
+    #[must_use]
+    pub fn with_groups(self, groups: Option<Groups>) -> Self {
+        Self { groups, ..self }
     }
 
     /// The boot that the machine is in.
@@ -153,6 +164,53 @@ const fn probe_of(process: &ProcessIdentity, found: &Found) -> ProcessProbe {
     }
 }
 
+/// What is found of a launch: by its group, and by what leads to its processes.
+///
+/// The group is read after the table. A number that stands in both is that very process, or one of
+/// them has ended, and then nothing is signalled: the start time tells.
+fn scan(
+    nonce: &Nonce,
+    root: Option<&ProcessIdentity>,
+    group: Option<&Path>,
+    boot: BootId,
+) -> io::Result<Vec<ProcessIdentity>> {
+    let mut left = SCANS_MAX;
+    loop {
+        let table = Table::read(own_pid())?;
+        let members = group.map(groups::members).transpose()?.unwrap_or_default();
+        let is_populated = group.is_some_and(|it| groups::is_populated(it).unwrap_or(true));
+        let is_whole = table.has_all(&members) && members.is_empty() != is_populated;
+        let found = table.identities(&table.tree(nonce, root, &members), boot);
+        left = left.saturating_sub(1);
+        if is_whole || (left == 0 && !found.is_empty()) {
+            return Ok(found);
+        }
+        if left == 0 {
+            return Err(io::Error::other("the control group has processes that cannot be seen"));
+        }
+    }
+}
+
+/// Ends a group, unless somebody is in it who is never signalled.
+fn kill_group(group: &Path) -> io::Result<bool> {
+    let is_spared = |pid: &Pid| *pid == own_pid() || Stat::read(*pid).is_ok_and(|it| it.is_tmux());
+    let members = groups::members(group)?;
+    if members.is_empty() || members.iter().any(is_spared) {
+        return Ok(false);
+    }
+    groups::kill(group).map(|()| true)
+}
+
+async fn in_table<T: Send + 'static>(
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ProcessError> {
+    // Some hundred files of the kernel: too slow for the thread that drives everything.
+    match tokio::task::spawn_blocking(act).await {
+        Ok(done) => done.map_err(|error| ProcessError { message: error.to_string() }),
+        Err(error) => Err(ProcessError { message: error.to_string() }),
+    }
+}
+
 fn own_pid() -> Pid {
     Pid(rustix::process::getpid().as_raw_nonzero().get())
 }
@@ -210,19 +268,11 @@ impl Processes for LinuxProcesses {
     ) -> BoxFuture<'a, Result<Vec<ProcessIdentity>, ProcessError>> {
         let boot = self.boot;
         let (nonce, root) = (nonce.clone(), root.filter(|root| root.boot == boot).cloned());
-        Box::pin(async move {
-            // Some hundred files of the kernel: too slow for the thread that drives everything.
-            let read = tokio::task::spawn_blocking(move || {
-                let table = Table::read(own_pid())?;
-                let tree: BTreeSet<Pid> = table.tree(&nonce, root.as_ref());
-                Ok(table.identities(&tree, boot))
-            });
-            match read.await {
-                Ok(Ok(found)) => Ok(found),
-                Ok(Err::<_, io::Error>(error)) => Err(ProcessError { message: error.to_string() }),
-                Err(error) => Err(ProcessError { message: error.to_string() }),
-            }
-        })
+        let groups = self.groups.clone();
+        Box::pin(in_table(move || {
+            let group = groups.and_then(|groups| groups.find(&nonce));
+            scan(&nonce, root.as_ref(), group.as_deref(), boot)
+        }))
     }
 
     fn signal_tree<'a>(
@@ -246,6 +296,28 @@ impl Processes for LinuxProcesses {
                 }
             }
             failed.map_or(Ok(n_signalled), |message| Err(ProcessError { message }))
+        })
+    }
+
+    fn kill_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Result<bool, ProcessError>> {
+        let (groups, nonce) = (self.groups.clone(), nonce.clone());
+        Box::pin(in_table(move || {
+            groups.and_then(|groups| groups.find(&nonce)).map_or(Ok(false), |it| kill_group(&it))
+        }))
+    }
+
+    fn forget_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, ()> {
+        let (groups, nonce) = (self.groups.clone(), nonce.clone());
+        Box::pin(async move {
+            let forgotten = in_table(move || {
+                if let Some(groups) = groups {
+                    groups.forget(&nonce);
+                }
+                Ok(())
+            });
+            if let Err(error) = forgotten.await {
+                tracing::debug!(%error, "A control group stays.");
+            }
         })
     }
 }

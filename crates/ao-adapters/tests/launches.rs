@@ -20,6 +20,9 @@ use tempfile::TempDir;
 /// Names the launch that this very program is to become the agent of.
 const LAUNCH_VARIABLE: &str = "TEST_LAUNCH";
 
+/// The test that is one.
+const LAUNCHER_TEST: &str = "launches::a_launcher_without_a_launch_says_so";
+
 /// Run as a test, it is one. Run by the other tests as a program of its own, it is the launcher.
 #[test]
 fn a_launcher_without_a_launch_says_so() {
@@ -31,6 +34,13 @@ fn a_launcher_without_a_launch_says_so() {
     let nothing = tempfile::tempdir().unwrap();
     let error = become_agent(&nothing.path().join("absent"));
     assert!(matches!(error, LauncherError::Unreadable { .. }), "{error}");
+}
+
+/// This very program as the launcher of the launch in a directory.
+pub(crate) fn launcher(dir: &Path) -> Cmd {
+    Cmd::new(std::env::current_exe().unwrap())
+        .args([LAUNCHER_TEST, "--exact", "--nocapture", "--quiet"])
+        .env(LAUNCH_VARIABLE, dir)
 }
 
 struct Harness {
@@ -57,13 +67,12 @@ impl Harness {
     /// The launcher of a launch, after a shell that does something first.
     fn launcher(&self, launch: &LaunchId, before: &str) -> Cmd {
         let this = std::env::current_exe().unwrap();
-        let test = "launches::a_launcher_without_a_launch_says_so";
         // It tells its number, which is the agent's later.
         let script = format!("{before}\necho $$; exec \"$0\" \"$@\"");
         Cmd::new("sh")
             .args(["-c", &script])
             .arg(this)
-            .args([test, "--exact", "--nocapture", "--quiet"])
+            .args([LAUNCHER_TEST, "--exact", "--nocapture", "--quiet"])
             .env(LAUNCH_VARIABLE, self.launches.dir(launch))
             .env("NOT_FOR_THE_AGENT", "1")
             .env("TERM", "tmux-256color")

@@ -2,16 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use ao_adapters::cmd::{Cmd, Conversation};
-use ao_adapters::processes::LinuxProcesses;
+use ao_adapters::launches::FileLaunches;
+use ao_adapters::processes::{Groups, LinuxProcesses};
 use ao_adapters::system::{SystemClock, SystemIds};
 use ao_core::fact::ProcessProbe;
-use ao_core::ids::{Nonce, Pid};
-use ao_core::ports::{BoxFuture, Clock, IdGen as _, ProcessSignal, Processes};
+use ao_core::ids::{HomeId, LaunchId, Nonce, Pid, SessionId};
+use ao_core::ports::{
+    BoxFuture, Clock, IdGen as _, LaunchFile, Launches as _, ProcessSignal, Processes,
+};
 use ao_core::session::ProcessIdentity;
 use ao_testkit::contract::processes::{ProcessesHarness, Tree};
+use ao_testkit::contract::wait_until;
+use tempfile::TempDir;
 
 /// An agent whose descendants go in all directions. Each tells its number, the agent last, and
 /// waits for a line that never comes: none executes anything after it has told, which would hide
@@ -26,9 +32,22 @@ echo root $$
 read never <&3
 "#;
 
+/// An agent of a launch in the group that is its argument, and somebody who hides from everything
+/// else.
+const IN_GROUP: &str = r#"
+exec 3<&0
+echo agent $$
+(env -i setsid sh -c 'trap "" TERM HUP; echo stray $$; read never <&3' &)
+read never
+"#;
+
 struct Harness {
     clock: SystemClock,
     processes: LinuxProcesses,
+    launches: FileLaunches,
+    has_groups: bool,
+    nonces: Mutex<Vec<Nonce>>,
+    _dir: TempDir,
     /// Dropping one ends the process that it talks with.
     conversations: Mutex<Vec<Conversation>>,
     started: Mutex<Vec<ProcessIdentity>>,
@@ -36,9 +55,21 @@ struct Harness {
 
 impl Harness {
     fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = HomeId::from(SystemIds.token());
+        let groups = Groups::prepare(&home, &dir.path().join("cgroups"));
+        if let Err(because) = &groups {
+            drop(writeln!(std::io::stderr(), "skipped: no control groups here: {because}"));
+        }
+        let groups = groups.ok();
         Self {
             clock: SystemClock::new().unwrap(),
-            processes: LinuxProcesses::new().unwrap(),
+            processes: LinuxProcesses::new().unwrap().with_groups(groups.clone()),
+            has_groups: groups.is_some(),
+            launches: FileLaunches::new(dir.path().join("launches"), Vec::new())
+                .with_groups(groups),
+            _dir: dir,
+            nonces: Mutex::default(),
             conversations: Mutex::default(),
             started: Mutex::default(),
         }
@@ -50,8 +81,12 @@ impl Harness {
         let mut told = Vec::new();
         while told.len() < n_processes {
             let line = conversation.next_line().await.unwrap().unwrap();
-            let (name, pid) = line.split_once(' ').unwrap();
-            let pid = Pid(pid.parse().unwrap());
+            // What runs a test says that it does.
+            let Some((name, Ok(pid))) = line.split_once(' ').map(|(it, pid)| (it, pid.parse()))
+            else {
+                continue;
+            };
+            let pid = Pid(pid);
             self.started.lock().unwrap().extend(self.processes.identity(pid, None));
             told.push((name.to_owned(), pid));
         }
@@ -59,10 +94,35 @@ impl Harness {
         told
     }
 
+    /// The real launcher on a launch that was really written.
+    async fn launched(&self, nonce: &Nonce, script: &str) -> Cmd {
+        let launch = LaunchId::from(SystemIds.token());
+        let file = LaunchFile {
+            launch: launch.clone(),
+            session: SessionId::parse("app-1").unwrap(),
+            directory: "/".into(),
+            argv: ["sh", "-c", script].map(str::to_owned).into(),
+            env: [("PATH", "/usr/bin:/bin"), ("AO_NONCE", nonce.as_str())]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        };
+        self.launches.write(&file, &[]).await.unwrap();
+        crate::launches::launcher(&self.launches.dir(&launch))
+    }
+
     async fn end_all(&self) {
         let started: Vec<_> =
             self.started.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
         self.processes.signal_tree(&started, ProcessSignal::Kill).await.unwrap();
+        let nonces: Vec<_> =
+            self.nonces.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        for nonce in nonces {
+            wait_until(&self.clock, "the group is empty", async || {
+                self.processes.scan(&nonce, None).await.is_ok_and(|found| found.is_empty())
+            })
+            .await;
+            self.processes.forget_group(&nonce).await;
+        }
     }
 }
 
@@ -103,6 +163,18 @@ impl ProcessesHarness for Harness {
                 double_forked: pid("double_forked"),
                 without_nonce: pid("without_nonce"),
             }
+        })
+    }
+
+    fn start_in_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Option<(Pid, Pid)>> {
+        Box::pin(async move {
+            if !self.has_groups {
+                return None;
+            }
+            let told = self.started(self.launched(nonce, IN_GROUP).await, 2).await;
+            let pid = |name: &str| told.iter().find(|(told, _)| told == name).unwrap().1;
+            self.nonces.lock().unwrap().push(nonce.clone());
+            Some((pid("agent"), pid("stray")))
         })
     }
 

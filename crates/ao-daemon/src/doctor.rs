@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ao_adapters::cmd::Cmd;
+use ao_adapters::processes::groups_possible;
 use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
 use ao_api::home::Layout;
 
@@ -36,6 +37,8 @@ struct Findings {
     /// The agents that have a program of their own.
     agents: Vec<Seen>,
     disk_free_bytes: Option<u64>,
+    /// Where launches get their control groups, or why they get none.
+    groups: Result<PathBuf, String>,
 }
 
 /// Looks and judges.
@@ -63,6 +66,7 @@ pub(crate) async fn examine(
             Err(_refused) => Vec::new(),
         },
         disk_free_bytes: disk_free(layout.home()),
+        groups: groups_possible().map_err(|because| because.to_string()),
     })
 }
 
@@ -105,6 +109,7 @@ fn judge(findings: &Findings) -> DoctorReport {
         },
         of_config(&findings.config),
         of_disk(findings.disk_free_bytes),
+        of_groups(&findings.groups),
     ];
     checks.extend(findings.agents.iter().flat_map(of_agent));
     let is_ok = checks.iter().all(|check| check.state != CheckState::Failed);
@@ -213,6 +218,18 @@ fn of_disk(free_bytes: Option<u64>) -> DoctorCheck {
     }
 }
 
+/// Without them everything works; they are exact where the rest is thorough.
+fn of_groups(found: &Result<PathBuf, String>) -> DoctorCheck {
+    let detail = match found {
+        Ok(base) => format!("each launch gets one below `{}`", base.display()),
+        Err(because) => format!(
+            "none: {because}; what an agent starts is found by its parents, its terminal and its \
+             environment"
+        ),
+    };
+    ok("cgroup", detail)
+}
+
 fn ok(name: &str, detail: String) -> DoctorCheck {
     DoctorCheck { name: name.to_owned(), state: CheckState::Ok, detail, hint: None }
 }
@@ -264,6 +281,7 @@ mod tests {
             config: Ok((None, Vec::new())),
             agents: vec![agent()],
             disk_free_bytes: Some(1 << 40),
+            groups: Ok(PathBuf::from("/sys/fs/cgroup")),
         }
     }
 
@@ -294,6 +312,15 @@ mod tests {
         check(&Findings { home, ..healthy() }, "home", CheckState::Failed);
         let config = Ok((None, vec!["capacity".to_owned()]));
         check(&Findings { config, ..healthy() }, "config", CheckState::Warning);
+    }
+
+    #[test]
+    fn a_machine_without_control_groups_is_told_why_and_nothing_is_wrong_with_it() {
+        let groups = Err("no hierarchy is mounted".to_owned());
+        let report = judge(&Findings { groups, ..healthy() });
+        let found = report.checks.iter().find(|check| check.name == "cgroup").unwrap();
+        assert!(report.ok && found.state == CheckState::Ok, "{found:?}");
+        assert!(found.detail.starts_with("none: no hierarchy is mounted; "), "{found:?}");
     }
 
     #[test]

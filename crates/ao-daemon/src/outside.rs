@@ -10,7 +10,7 @@ use ao_adapters::agents::{AgentTemplate, ClaudeCode, Codex, CommandAgent};
 use ao_adapters::git::{GitConfig, GitWorktree, IgnoredRules};
 use ao_adapters::launches::FileLaunches;
 use ao_adapters::notifiers::{CommandNotifier, CommandNotifierConfig, InboxNotifier};
-use ao_adapters::processes::LinuxProcesses;
+use ao_adapters::processes::{Groups, LinuxProcesses};
 use ao_adapters::provision::DiskProvisioner;
 use ao_adapters::screens::FileScreens;
 use ao_adapters::system::{SystemClock, SystemIds, TokioTasks};
@@ -44,6 +44,9 @@ const NOTIFY_FOR_MAX: Duration = Duration::from_secs(30);
 
 /// How long one command of `post_create` may take: an installation of everything over a slow line.
 const POST_CREATE_FOR_MAX: Duration = Duration::from_mins(15);
+
+/// Names, one per line, the directories with control groups of this home's launches.
+const GROUPS: &str = "cgroups";
 
 /// The command that becomes an agent.
 const LAUNCH_AGENT: &str = "launch-agent";
@@ -135,7 +138,9 @@ pub(crate) fn real(
             .collect(),
         fetch_timeout: FETCH_FOR_MAX,
     };
+    let groups = groups(layout, &marker);
     let processes = LinuxProcesses::new().map_err(|error| unusable(&error))?;
+    let processes = processes.with_groups(groups.clone());
     let tmux = Arc::new(TmuxRuntime::new(tmux(layout, config, marker), processes.clone()));
     Ok(Outside {
         clock: Arc::new(SystemClock::new().map_err(|error| unusable(&error))?),
@@ -144,7 +149,7 @@ pub(crate) fn real(
         terminal: tmux,
         screens: Arc::new(FileScreens::new(data.join("screens"))),
         processes: Arc::new(processes),
-        launches: Arc::new(FileLaunches::new(data.join("launches"), launcher)),
+        launches: Arc::new(FileLaunches::new(data.join("launches"), launcher).with_groups(groups)),
         workspace: Arc::new(GitWorktree::new(git, Arc::clone(&shared))),
         provisioner: Arc::new(DiskProvisioner::new(data.join("setup"), POST_CREATE_FOR_MAX)),
         files: Arc::new(DiskAgentFiles),
@@ -158,6 +163,12 @@ pub(crate) fn real(
             })
         }),
     })
+}
+
+/// The control groups of launches, where the machine lets us have them. `ao doctor` says why not.
+fn groups(layout: &Layout, home: &HomeId) -> Option<Groups> {
+    let found = Groups::prepare(home, &layout.data_dir.join(GROUPS));
+    found.inspect_err(|because| tracing::debug!(%because, "Launches get no control groups.")).ok()
 }
 
 /// Servers start in the home: it stays, whatever becomes of repositories and worktrees.

@@ -33,7 +33,7 @@ use ao_core::session::ProcessIdentity;
 
 use self::composer::FakeComposer;
 pub use self::faults::{Fault, Op};
-use self::state::{State, Typed};
+use self::state::{Grouping, State, Typed};
 use crate::clock::JumpingClock;
 use crate::tasks::yield_now;
 
@@ -163,6 +163,11 @@ impl FakeMachine {
         let mut state = self.lock();
         state.watches_work = work;
         state.wake_watchers();
+    }
+
+    /// Gives a control group of its own to each launch from here on.
+    pub fn keep_groups(&self) {
+        self.lock().groups = Grouping::PerLaunch;
     }
 
     /// Ends a process as `kill -9` does; its children live on.

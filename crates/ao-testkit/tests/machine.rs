@@ -138,6 +138,20 @@ impl ProcessesHarness for Harness {
         })
     }
 
+    fn start_in_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Option<(Pid, Pid)>> {
+        Box::pin(async move {
+            let machine = &self.machine;
+            machine.keep_groups();
+            let agent = machine.start_process(Some(nonce));
+            let parent = machine.start_child(agent);
+            let stray = machine.start_child(parent);
+            machine.leave_session(stray);
+            machine.drop_nonce(stray);
+            machine.kill_process(parent);
+            Some((agent, stray))
+        })
+    }
+
     fn kill(&self, pid: Pid) {
         self.machine.kill_process(pid);
     }

@@ -1,6 +1,7 @@
 //! Processes, seen from outside.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -25,6 +26,26 @@ pub fn end_all(variable: &str) {
             kill_process(pid, Signal::KILL).unwrap_or_default();
         }
     }
+}
+
+/// Ends whatever is left in the control groups of a home's launches, and takes the groups away.
+/// `false` while one of them is still there.
+pub fn end_groups(home: &Path) -> bool {
+    let known = fs::read_to_string(home.join("cgroups")).unwrap_or_default();
+    let Ok(id) = fs::read_to_string(home.join("home-id")) else { return true };
+    let name = format!("ao-{}", id.trim());
+    // Whatever the file says: only what carries the name of this very home is touched.
+    let dirs = known.lines().map(Path::new).filter(|dir| dir.ends_with(&name));
+    dirs.fold(true, |is_gone, dir| {
+        for group in fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            // A file that is not there, or a group that is in use, shows in the answer.
+            if fs::remove_dir(&group).is_err() {
+                fs::write(group.join("cgroup.kill"), "1").unwrap_or_default();
+            }
+        }
+        fs::remove_dir(dir).unwrap_or_default();
+        is_gone && !dir.exists()
+    })
 }
 
 /// Every process that there is.

@@ -13,6 +13,8 @@ use std::path::Path;
 use ao_core::ports::LaunchFile;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::processes::groups;
+
 use super::{FAILED, LAUNCH, LOCK, STARTED, format, open_private, write_private};
 
 /// How a launcher ends that could not become its agent, as shells do it.
@@ -103,11 +105,12 @@ fn locked(dir: &Path) -> Result<File, LauncherError> {
 }
 
 fn try_become_agent(dir: &Path) -> Result<std::convert::Infallible, LauncherError> {
-    let read = std::fs::read(dir.join(LAUNCH)).and_then(|bytes| format::read(&bytes));
-    let launch = read.map_err(|error| LauncherError::Unreadable {
+    let unreadable = |error: io::Error| LauncherError::Unreadable {
         dir: dir.display().to_string(),
         message: error.to_string(),
-    })?;
+    };
+    let bytes = std::fs::read(dir.join(LAUNCH)).map_err(unreadable)?;
+    let launch = format::read(&bytes).map_err(unreadable)?;
     let directory = |error: &io::Error| LauncherError::Directory {
         directory: launch.directory.display().to_string(),
         message: error.to_string(),
@@ -124,6 +127,10 @@ fn try_become_agent(dir: &Path) -> Result<std::convert::Infallible, LauncherErro
             error.to_string()
         },
     };
+    // Best effort: without a group, what the agent starts is found by other means.
+    if let Some(group) = format::read_group(&bytes) {
+        drop(groups::enter(&group));
+    }
     let pid = std::process::id();
     write_private(&dir.join(STARTED), format!("{pid}\n").as_bytes()).map_err(|e| failed(&e))?;
     let _handlers = take_signals().map_err(|error| failed(&error))?;

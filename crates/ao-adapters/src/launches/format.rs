@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ao_core::ids::{LaunchId, SessionId};
 use ao_core::ports::LaunchFile;
@@ -19,9 +19,17 @@ struct Text {
     directory: PathBuf,
     argv: Vec<String>,
     env: BTreeMap<String, String>,
+    /// The control group that the agent starts in; files of older versions name none.
+    #[serde(default)]
+    group: Option<PathBuf>,
 }
 
-pub(super) fn write(file: &LaunchFile) -> String {
+/// The control group that a launch file names, if it names one.
+pub(super) fn read_group(bytes: &[u8]) -> Option<PathBuf> {
+    serde_json::from_slice::<Text>(bytes).ok()?.group
+}
+
+pub(super) fn write(file: &LaunchFile, group: Option<&Path>) -> String {
     let json = serde_json::json!({
         "version": VERSION,
         "launch": file.launch.as_str(),
@@ -29,6 +37,7 @@ pub(super) fn write(file: &LaunchFile) -> String {
         "directory": file.directory.to_string_lossy(),
         "argv": file.argv,
         "env": file.env,
+        "group": group.map(Path::to_string_lossy),
     });
     format!("{json:#}\n")
 }

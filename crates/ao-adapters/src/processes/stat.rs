@@ -4,6 +4,8 @@ use std::io;
 
 use ao_core::ids::Pid;
 
+use super::table::{TMUX_CLIENT, TMUX_SERVER};
+
 /// What is needed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -24,6 +26,11 @@ impl Stat {
         Self::parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "a line of the process table is malformed")
         })
+    }
+
+    /// Whether it is part of tmux: signalling a server ends every session that it holds.
+    pub(super) fn is_tmux(&self) -> bool {
+        self.name == TMUX_SERVER || self.name == TMUX_CLIENT
     }
 
     /// The name may hold spaces and parentheses: the fields begin after the last one.

@@ -16,7 +16,7 @@ const NONCE_VARIABLE: &[u8] = b"AO_NONCE=";
 pub(crate) const TMUX_SERVER: &str = "tmux: server";
 
 /// What a tmux client calls itself.
-const TMUX_CLIENT: &str = "tmux: client";
+pub(super) const TMUX_CLIENT: &str = "tmux: client";
 
 #[derive(Debug)]
 struct Entry {
@@ -48,14 +48,26 @@ impl Table {
         Ok(Self { own, entries })
     }
 
-    /// Carriers of the nonce, the root, and everyone who descends from them or lives in their
-    /// terminal sessions.
+    /// Whether each of these runs. One that ended meanwhile, or came, is not in it.
+    pub(super) fn has_all(&self, pids: &BTreeSet<Pid>) -> bool {
+        pids.iter().all(|pid| self.entries.contains_key(pid))
+    }
+
+    /// Carriers of the nonce, the members of the launch's group, the root, and everyone who descends
+    /// from them or lives in their terminal sessions.
     ///
     /// A session counts only when its leader belongs to the launch, or is gone: the test or the
     /// shell that started an agent by hand is not part of it.
-    pub(super) fn tree(&self, nonce: &Nonce, root: Option<&ProcessIdentity>) -> BTreeSet<Pid> {
+    pub(super) fn tree(
+        &self,
+        nonce: &Nonce,
+        root: Option<&ProcessIdentity>,
+        members: &BTreeSet<Pid>,
+    ) -> BTreeSet<Pid> {
         let mut tree: BTreeSet<Pid> = (self.entries.iter())
-            .filter(|(_, entry)| entry.nonce.as_deref() == Some(nonce.as_str()))
+            .filter(|(pid, entry)| {
+                entry.nonce.as_deref() == Some(nonce.as_str()) || members.contains(pid)
+            })
             .map(|(&pid, _)| pid)
             .filter(|pid| self.may_belong(*pid))
             .collect();
@@ -92,11 +104,9 @@ impl Table {
         }
     }
 
-    /// Never this process, and never tmux: signalling a server ends every session that it holds.
+    /// Never this process, and never tmux.
     fn may_belong(&self, pid: Pid) -> bool {
-        let is_tmux =
-            |entry: &Entry| entry.stat.name == TMUX_SERVER || entry.stat.name == TMUX_CLIENT;
-        pid != self.own && !self.entries.get(&pid).is_some_and(is_tmux)
+        pid != self.own && !self.entries.get(&pid).is_some_and(|entry| entry.stat.is_tmux())
     }
 
     pub(super) fn identities(&self, tree: &BTreeSet<Pid>, boot: BootId) -> Vec<ProcessIdentity> {
@@ -145,8 +155,26 @@ mod tests {
     #[track_caller]
     fn check(table: &Table, root: Option<&ProcessIdentity>, expected: &[i32]) {
         let nonce = Nonce::parse("n").unwrap();
-        let tree: Vec<i32> = table.tree(&nonce, root).iter().map(|pid| pid.0).collect();
-        assert_eq!(tree, expected);
+        let tree = table.tree(&nonce, root, &BTreeSet::new());
+        assert_eq!(tree.iter().map(|pid| pid.0).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_member_of_the_group_belongs_whatever_it_hides_and_tmux_does_not() {
+        let table = table(&[
+            (50, 1, 50, "ao", None),
+            (110, 1, 110, TMUX_SERVER, None),
+            (120, 1, 120, "stray", None),
+            (121, 120, 121, "its child", None),
+            (130, 1, 130, "nobody", None),
+        ]);
+        let members = [50, 110, 120].map(Pid).into();
+        assert_eq!(
+            table.tree(&Nonce::parse("n").unwrap(), None, &members),
+            [120, 121].map(Pid).into()
+        );
+        assert!(table.has_all(&members));
+        assert!(!table.has_all(&[120, 140].map(Pid).into()));
     }
 
     #[test]

@@ -46,8 +46,9 @@ pub trait Processes: Send + Sync {
     /// Waits until that very process ends. One that has ended already ends the wait at once.
     fn watch<'a>(&'a self, process: &'a ProcessIdentity) -> BoxFuture<'a, ProcessEnd>;
 
-    /// Every process of a launch: those that carry its nonce in their environment, and all
-    /// descendants of `root` and of those, whatever group or session they moved to.
+    /// Every process of a launch: those that carry its nonce in their environment, those in its
+    /// control group where the machine keeps one for it, and all descendants of `root` and of
+    /// those, whatever process group or session they moved to.
     ///
     /// Never among them: this process, and any process of the tmux server.
     fn scan<'a>(
@@ -62,4 +63,12 @@ pub trait Processes: Send + Sync {
         processes: &'a [ProcessIdentity],
         signal: ProcessSignal,
     ) -> BoxFuture<'a, Result<usize, ProcessError>>;
+
+    /// Ends at once everything in the control group of a launch, what it starts meanwhile
+    /// included. `false` when nothing was done: the machine keeps none for this launch, or somebody
+    /// is in it whom a scan never finds.
+    fn kill_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Result<bool, ProcessError>>;
+
+    /// Lets go of the control group of a launch. One that something still runs in stays.
+    fn forget_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, ()>;
 }

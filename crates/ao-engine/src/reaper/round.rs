@@ -139,6 +139,9 @@ impl Reaper {
                 return Ok(());
             }
         }
+        if let Some(nonce) = &record.nonce {
+            self.ports.processes.forget_group(nonce).await;
+        }
         self.lifecycle.end_phase(&record.id).await
     }
 }

@@ -109,11 +109,19 @@ impl SagaRunner {
         {
             let mut signalled: Vec<ProcessIdentity> = Vec::new();
             let started_at = self.ports.clock.now();
+            let mut is_group_due = signal == ProcessSignal::Kill;
             loop {
                 self.look_for_more(nonce, root, &mut known).await?;
+                let n_known = known.len();
                 known.retain(|process| !self.is_spared(session, process));
                 if known.is_empty() {
+                    self.ports.processes.forget_group(nonce).await;
                     return Ok(());
+                }
+                // All at once, which nothing outruns; where somebody is spared, one by one.
+                if std::mem::take(&mut is_group_due) && known.len() == n_known {
+                    let killed = self.ports.processes.kill_group(nonce).await;
+                    killed.map_err(|error| unknown(&error))?;
                 }
                 let fresh: Vec<_> =
                     known.iter().filter(|it| !signalled.contains(it)).cloned().collect();

@@ -47,6 +47,10 @@ pub trait ProcessesHarness {
     fn start<'a>(&'a self, nonce: Option<&'a Nonce>) -> BoxFuture<'a, Pid>;
     /// Starts an agent with its descendants.
     fn start_tree<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Tree>;
+    /// Starts an agent in the control group of its launch, with a descendant that dropped the nonce
+    /// and left the terminal's session and its parents, none of whom is left; `None` where the
+    /// machine keeps no groups. First the agent, then the descendant.
+    fn start_in_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Option<(Pid, Pid)>>;
     /// Ends a process as `kill -9` does.
     fn kill(&self, pid: Pid);
 }
@@ -64,6 +68,9 @@ macro_rules! processes_contract {
             a_scan_finds_the_rest_of_a_tree_whose_root_is_dead,
             a_scan_leaves_others_alone,
             a_tree_is_ended_whole,
+            a_group_holds_what_nothing_else_leads_to,
+            a_group_is_ended_at_once,
+            no_group_is_no_trouble,
             a_signal_never_reaches_a_number_used_again,
             a_signal_never_reaches_another_launch,
         );
@@ -181,6 +188,54 @@ pub async fn a_tree_is_ended_whole(harness: &dyn ProcessesHarness) {
     assert_eq!(scan(harness, &nonce, None).await, Vec::new());
     assert_eq!(processes.signal_tree(&found, ProcessSignal::Kill).await, Ok(0));
     assert_eq!(processes.probe(&bystander), ProcessProbe::Alive);
+}
+
+/// Where there is a group, dropping the nonce, the session and the parents hides nobody, even when
+/// the agent is gone.
+pub async fn a_group_holds_what_nothing_else_leads_to(harness: &dyn ProcessesHarness) {
+    let (nonce, theirs) = (harness.nonce(), harness.nonce());
+    let Some((agent, stray)) = harness.start_in_group(&nonce).await else { return };
+    harness.start_in_group(&theirs).await;
+    let root = harness.processes().identity(agent, Some(&nonce)).expect("it runs");
+    assert_eq!(scan(harness, &nonce, Some(&root)).await, sorted([agent, stray]));
+    harness.kill(agent);
+    until_dead(harness, &root).await;
+    harness.processes().forget_group(&nonce).await;
+    assert_eq!(scan(harness, &nonce, Some(&root)).await, [stray], "a group in use stays");
+}
+
+/// Nobody in it is left, and nobody beside it is hurt.
+pub async fn a_group_is_ended_at_once(harness: &dyn ProcessesHarness) {
+    let (nonce, theirs) = (harness.nonce(), harness.nonce());
+    let Some((agent, stray)) = harness.start_in_group(&nonce).await else { return };
+    let others = harness.start_in_group(&theirs).await;
+    let processes = harness.processes();
+    let identity = |pid| processes.identity(pid, None).expect("it runs");
+    let ours = [agent, stray].map(identity);
+    assert_eq!(processes.kill_group(&nonce).await, Ok(true));
+    for process in &ours {
+        until_dead(harness, process).await;
+    }
+    assert_eq!(scan(harness, &nonce, None).await, Vec::new());
+    processes.forget_group(&nonce).await;
+    assert_eq!(processes.kill_group(&nonce).await, Ok(false), "it is gone");
+    for pid in others.map(<[Pid; 2]>::from).into_iter().flatten() {
+        assert_eq!(processes.probe(&identity(pid)), ProcessProbe::Alive);
+    }
+}
+
+/// A launch that has none is found by the rest.
+pub async fn no_group_is_no_trouble(harness: &dyn ProcessesHarness) {
+    let nonce = harness.nonce();
+    let processes = harness.processes();
+    assert_eq!(processes.kill_group(&nonce).await, Ok(false));
+    processes.forget_group(&nonce).await;
+    assert_eq!(processes.kill_group(&nonce).await, Ok(false));
+}
+
+fn sorted<const N: usize>(mut pids: [Pid; N]) -> [Pid; N] {
+    pids.sort_unstable();
+    pids
 }
 
 /// A stored number may belong to anybody by now.

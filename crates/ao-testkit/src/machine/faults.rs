@@ -34,6 +34,8 @@ pub enum Op {
     Scan,
     /// `Processes::signal_tree`.
     Signal,
+    /// `Processes::kill_group`.
+    KillGroup,
     /// `Launches::write`.
     WriteLaunch,
     /// `Launches::read`.

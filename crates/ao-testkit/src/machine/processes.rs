@@ -21,11 +21,13 @@ fn unreadable() -> ProcessError {
 }
 
 impl State {
-    /// Carriers of the nonce, the root, and everyone who descends from them or lives in their
-    /// terminal sessions.
+    /// Carriers of the nonce, the members of its group, the root, and everyone who descends from
+    /// them or lives in their terminal sessions.
     fn tree(&self, nonce: &Nonce, root: Option<&ProcessIdentity>) -> BTreeSet<Pid> {
         let mut tree: BTreeSet<Pid> = (self.processes.iter())
-            .filter(|(_, process)| process.nonce.as_ref() == Some(nonce))
+            .filter(|(_, process)| {
+                process.nonce.as_ref() == Some(nonce) || process.group.as_ref() == Some(nonce)
+            })
             .map(|(&pid, _)| pid)
             .collect();
         let servers: BTreeSet<Pid> = self.servers.values().map(|s| s.process.pid).collect();
@@ -135,5 +137,32 @@ impl Processes for FakeMachine {
             let n_signalled = processes.iter().filter(|p| state.signal(p, signal)).count();
             if fault == Some(Fault::LoseAnswer) { Err(unreadable()) } else { Ok(n_signalled) }
         })
+    }
+
+    fn kill_group<'a>(&'a self, nonce: &'a Nonce) -> BoxFuture<'a, Result<bool, ProcessError>> {
+        Box::pin(async move {
+            let fault = self.enter(Op::KillGroup).await;
+            if fault == Some(Fault::Refuse) {
+                return Err(unreadable());
+            }
+            let mut state = self.lock();
+            let members: Vec<Pid> = (state.processes.iter())
+                .filter(|(_, process)| process.group.as_ref() == Some(nonce))
+                .map(|(&pid, _)| pid)
+                .collect();
+            let has_server = state.servers.values().any(|it| members.contains(&it.process.pid));
+            let is_done = !members.is_empty() && !has_server;
+            if is_done {
+                for pid in members {
+                    state.end_process(pid, Exit::Signal(SIGKILL));
+                }
+            }
+            if fault == Some(Fault::LoseAnswer) { Err(unreadable()) } else { Ok(is_done) }
+        })
+    }
+
+    fn forget_group<'a>(&'a self, _nonce: &'a Nonce) -> BoxFuture<'a, ()> {
+        // A group is what its members say: without any there is none.
+        Box::pin(std::future::ready(()))
     }
 }

@@ -17,6 +17,13 @@ use super::{SIGHUP, SIGKILL};
 /// The first process number of ours: those below belong to the system.
 const PID_FIRST: i32 = 100;
 
+/// Whether the machine has control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grouping {
+    Off,
+    PerLaunch,
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) boot: BootId,
@@ -33,6 +40,7 @@ pub(super) struct State {
     pub(super) hide_next_exit_for: u32,
     pub(super) is_exec_held: bool,
     pub(super) watches_work: bool,
+    pub(super) groups: Grouping,
     pub(super) faults: Faults,
     watchers: Vec<Waker>,
 }
@@ -44,6 +52,8 @@ pub(super) struct Process {
     /// The leader of its terminal session.
     pub(super) session: Pid,
     pub(super) nonce: Option<Nonce>,
+    /// The launch whose control group it is in, whatever it does.
+    pub(super) group: Option<Nonce>,
     pub(super) ignores_signals: bool,
     pub(super) is_visible: bool,
 }
@@ -108,6 +118,7 @@ impl State {
             hide_next_exit_for: 0,
             is_exec_held: false,
             watches_work: true,
+            groups: Grouping::Off,
             faults: Faults::default(),
             watchers: Vec::new(),
         }
@@ -120,6 +131,7 @@ impl State {
         self.missing_directories = before.missing_directories;
         self.missing_programs = before.missing_programs;
         self.watches_work = before.watches_work;
+        self.groups = before.groups;
         self.faults = before.faults;
         self.watchers = before.watchers;
         self.wake_watchers();
@@ -133,6 +145,7 @@ impl State {
             start_ticks: self.ticks,
             parent,
             session: pid,
+            group: nonce.clone().filter(|_| self.groups == Grouping::PerLaunch),
             nonce,
             ignores_signals: false,
             is_visible: true,
@@ -146,7 +159,10 @@ impl State {
         let nonce = inherited.as_ref().and_then(|parent| parent.nonce.clone());
         let pid = self.start_process(parent, nonce);
         if let Some(inherited) = inherited {
-            self.change_process(pid, |child| child.session = inherited.session);
+            self.change_process(pid, |child| {
+                child.session = inherited.session;
+                child.group = inherited.group;
+            });
         }
         pid
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use ao_world::processes::end_groups;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -172,6 +173,7 @@ impl Drop for World {
         self.ledger.borrow_mut().write(self.kit, self.scenario);
         drop(self.command(&["stop", "--sessions"]).output());
         end_all(&format!("AO_HOME={}", self.path("ao").display()));
+        waited_for(PATIENCE, || end_groups(&self.path("ao")));
     }
 }
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use ao_world::processes::end_groups;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tools::{end_all, processes_with, program};
+use crate::tools::{PATIENCE, end_all, processes_with, program, waited_for};
 pub(crate) use crate::tools::{git, is_running, pid_of, succeeded, tmux, wait_until};
 
 /// So far apart that no pass explains what is seen within a test: only an event can.
@@ -197,6 +198,17 @@ impl World {
         self.processes().into_iter().filter(is_listener).collect()
     }
 
+    /// Where the control groups of this home's launches are, on a machine that lets us have them.
+    pub(crate) fn groups(&self) -> Option<PathBuf> {
+        let doctor = self.json(&["doctor"]);
+        let checks = doctor["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "cgroup").unwrap();
+        let base =
+            check["detail"].as_str().unwrap().strip_prefix("each launch gets one below `")?;
+        let id = fs::read_to_string(self.home().join("home-id")).unwrap();
+        Some(Path::new(base.strip_suffix('`').unwrap()).join(format!("ao-{}", id.trim())))
+    }
+
     /// Every process with this home in its environment: what we started, and what that started.
     pub(crate) fn processes(&self) -> Vec<Pid> {
         processes_with(&self.variable())
@@ -214,6 +226,7 @@ impl Drop for World {
     fn drop(&mut self) {
         drop(self.command(&["stop", "--sessions"]).output());
         end_all(&self.variable());
+        waited_for(PATIENCE, || end_groups(&self.home()));
     }
 }
 
