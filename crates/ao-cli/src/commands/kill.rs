@@ -2,12 +2,16 @@
 
 use ao_api::ClientError;
 use ao_api::kill::{BranchOutcome, KillRequest, KillResponse, WorkspaceOutcome};
-use ao_api::session::{Phase, SessionsQuery};
+use ao_api::session::{Phase, Session, SessionsQuery};
 use clap::Args;
+use futures_util::StreamExt as _;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::{Ui, text};
+
+/// Kills at the same time: most of one is waiting for processes to end.
+const KILLS_AT_ONCE: usize = 8;
 
 /// Arguments of `ao kill`.
 #[derive(Debug, Args)]
@@ -32,25 +36,32 @@ pub(crate) async fn run(
     ui: &mut Ui,
 ) -> Result<(), CliError> {
     let is_one = args.ids.len() == 1;
-    let ids = if args.all {
+    // Those that wait first: a place that becomes free would start them.
+    let (waiting, others): (Vec<String>, Vec<String>) = if args.all {
         let query = SessionsQuery { project: args.project, all: false };
-        let mut sessions = context.client.sessions(&query).await?;
-        // Those that wait first: a place that becomes free would start them.
-        sessions.sort_by_key(|session| session.phase != Phase::Queued);
-        sessions.into_iter().map(|session| session.id).collect()
+        let (waiting, others): (Vec<Session>, Vec<Session>) =
+            (context.client.sessions(&query).await?.into_iter())
+                .partition(|session| session.phase == Phase::Queued);
+        let ids = |sessions: Vec<Session>| sessions.into_iter().map(|it| it.id).collect();
+        (ids(waiting), ids(others))
     } else {
-        resolve(&args.ids, context).await?
+        (Vec::new(), resolve(&args.ids, context).await?)
     };
     let request =
         KillRequest { discard: args.discard, caller_pid: i32::try_from(std::process::id()).ok() };
     let mut killed: Vec<KillResponse> = Vec::new();
     let mut failure: Option<ClientError> = None;
-    for id in ids {
-        ui.progress(format!("{id}: ending …"));
-        match context.client.kill(&id, &request).await {
-            Ok(response) => killed.push(response),
-            // The others are ended all the same; the first failure is the answer.
-            Err(error) => failure = failure.or(Some(error)),
+    for ids in [waiting, others] {
+        let kills = ids.iter().map(|id| context.client.kill(id, &request));
+        let mut kills = futures_util::stream::iter(kills).buffered(KILLS_AT_ONCE);
+        for id in &ids {
+            ui.progress(format!("{id}: ending …"));
+            match kills.next().await {
+                Some(Ok(response)) => killed.push(response),
+                // The others are ended all the same; the first failure is the answer.
+                Some(Err(error)) => failure = failure.or(Some(error)),
+                None => {}
+            }
         }
     }
     match failure {

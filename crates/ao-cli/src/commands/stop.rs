@@ -14,8 +14,12 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::{Ui, text};
 
-/// Longest stop: each part of a shutdown is bounded, and killing sessions is one of them.
+/// Longest stop: each part of a shutdown is bounded.
 const STOP_FOR_MAX: Duration = Duration::from_mins(2);
+
+/// What each session that is ended may add to it: a kill takes 30 seconds at most, and several run
+/// at the same time.
+const KILL_FOR_MAX: Duration = Duration::from_secs(4);
 
 /// Arguments of `ao stop`.
 #[derive(Debug, Args)]
@@ -40,8 +44,15 @@ pub(crate) async fn run(
     ui: &mut Ui,
 ) -> Result<(), CliError> {
     // Taken before it is asked to end: the number could belong to another process afterwards.
+    let mut patience = STOP_FOR_MAX;
     let before = match context.client.status().await {
-        Ok(status) => Some((status.pid, process(status.pid))),
+        Ok(status) => {
+            let n_live = u32::try_from(status.sessions.live).unwrap_or(u32::MAX);
+            if args.sessions {
+                patience = patience.saturating_add(KILL_FOR_MAX.saturating_mul(n_live));
+            }
+            Some((status.pid, process(status.pid)))
+        }
         Err(error) if error.body().kind == ErrorKind::Unreachable => {
             return show(ui, &Stopped { pid: None, sessions: Vec::new() });
         }
@@ -49,7 +60,7 @@ pub(crate) async fn run(
         // end all the same.
         Err(_untold) => None,
     };
-    let patient = context.client.clone().with_timeout(STOP_FOR_MAX);
+    let patient = context.client.clone().with_timeout(patience);
     let asked = patient.shutdown(&ShutdownRequest { sessions: args.sessions }).await;
     let (pid, process, sessions) = match (asked, before) {
         (Ok(response), Some((pid, process))) => (pid, process, response.sessions),

@@ -21,9 +21,13 @@ use crate::fault::Fault;
 /// How long an ordinary request may take: less than a client waits, so that it hears why.
 pub(crate) const REQUEST_FOR_MAX: Duration = Duration::from_secs(45);
 
+/// How long the end of all sessions may take, each of which is bounded by itself.
+const SHUTDOWN_FOR_MAX: Duration = Duration::from_hours(1);
+
 /// Wraps the answer of every route.
 pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let may_take = if path == routes::SHUTDOWN { SHUTDOWN_FOR_MAX } else { REQUEST_FOR_MAX };
     let answer = async {
         if !app.is_ready() && path != routes::STATUS && path != routes::SHUTDOWN {
             return Fault::starting().into_response();
@@ -33,12 +37,11 @@ pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: 
             .await
             .unwrap_or_else(|panic| Fault::bug(panic_message(panic.as_ref())).into_response())
     };
-    let mut response =
-        tokio::time::timeout(REQUEST_FOR_MAX, answer).await.unwrap_or_else(|_elapsed| {
-            let seconds = REQUEST_FOR_MAX.as_secs();
-            let message = format!("the request was not answered within {seconds} s");
-            Fault::new("TIMED_OUT", ErrorKind::Unavailable, message).into_response()
-        });
+    let mut response = tokio::time::timeout(may_take, answer).await.unwrap_or_else(|_elapsed| {
+        let seconds = may_take.as_secs();
+        let message = format!("the request was not answered within {seconds} s");
+        Fault::new("TIMED_OUT", ErrorKind::Unavailable, message).into_response()
+    });
     let headers = response.headers_mut();
     headers.insert(
         HeaderName::from_static(ao_api::DAEMON_VERSION_HEADER),

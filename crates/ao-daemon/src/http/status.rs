@@ -4,18 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ao_api::status::{DaemonStatus, Scm, SessionCounts, ShutdownRequest, ShutdownResponse};
+use ao_core::ids::SessionId;
 use ao_core::ports::{RemovalMode, SessionFilter};
 use ao_core::session::{Phase, Session};
 use ao_core::status::status as display_status;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::extract::Body;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::spool;
 use crate::wire;
+
+/// Kills at the same time: most of one is waiting for processes to end.
+const KILLS_AT_ONCE: usize = 8;
 
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Json<DaemonStatus>, Fault> {
     let filter = SessionFilter { project: None, with_terminal: true };
@@ -54,25 +59,43 @@ pub(crate) async fn shutdown(
     State(app): State<Arc<App>>,
     Body(asked): Body<ShutdownRequest>,
 ) -> Result<(StatusCode, Json<ShutdownResponse>), Fault> {
-    let mut ended = Vec::new();
-    if asked.sessions {
-        if !app.is_ready() {
-            return Err(Fault::starting());
-        }
-        let filter = SessionFilter { project: None, with_terminal: false };
-        let mut sessions = app.ports.sessions.list(&filter).await?;
-        // Those that wait first: a place that becomes free would start them.
-        sessions.sort_by_key(|session| session.record.phase != Phase::Queued);
-        for session in sessions {
-            let manager = app.engine.sessions.clone();
-            let id = session.record.id.clone();
-            let work = async move { Ok(manager.kill(&id, RemovalMode::Careful, None).await?) };
-            app.finish("kill", work).await?;
-            ended.push(session.record.id.to_string());
-        }
-    }
+    let ended = match asked.sessions {
+        true if !app.is_ready() => return Err(Fault::starting()),
+        true => end_sessions(&app).await?,
+        false => Vec::new(),
+    };
     app.stop.request();
     Ok((StatusCode::ACCEPTED, Json(ShutdownResponse { pid: own_pid(), sessions: ended })))
+}
+
+/// Ends every session and says which. One that cannot be ended keeps no other from its end, and the
+/// daemon from stopping: the first failure is the answer.
+async fn end_sessions(app: &App) -> Result<Vec<String>, Fault> {
+    let filter = SessionFilter { project: None, with_terminal: false };
+    let sessions = app.ports.sessions.list(&filter).await?;
+    // Those that wait first: a place that becomes free would start them.
+    let (waiting, others): (Vec<Session>, Vec<Session>) =
+        sessions.into_iter().partition(|session| session.record.phase == Phase::Queued);
+    let (mut ended, mut failure) = (Vec::new(), None);
+    for group in [waiting, others] {
+        let kills = stream::iter(group).map(|session| end_session(app, session.record.id));
+        let mut kills = kills.buffered(KILLS_AT_ONCE);
+        while let Some(killed) = kills.next().await {
+            match killed {
+                Ok(id) => ended.push(id.to_string()),
+                Err(fault) => failure = failure.or(Some(fault)),
+            }
+        }
+    }
+    failure.map_or(Ok(ended), Err)
+}
+
+async fn end_session(app: &App, id: SessionId) -> Result<SessionId, Fault> {
+    let manager = app.engine.sessions.clone();
+    let killed = id.clone();
+    let work = async move { Ok(manager.kill(&killed, RemovalMode::Careful, None).await?) };
+    app.finish("kill", work).await?;
+    Ok(id)
 }
 
 fn own_pid() -> i32 {
