@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod bounds;
+mod capacity;
 mod conversations;
 mod ends;
 mod explain;
