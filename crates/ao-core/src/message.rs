@@ -204,6 +204,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_attempt_is_given_back_for_what_certainly_did_not_arrive() {
+        let failed = MessageState::ALL.iter().filter(|state| state.is_failed_send());
+        assert_eq!(failed.collect::<Vec<_>>(), [&MessageState::Refused, &MessageState::Expired]);
+    }
+
+    #[test]
     fn a_message_is_done_with_when_nothing_more_can_be_learnt_of_it() {
         use MessageState::{
             Acknowledged, Cancelled, Expired, InDoubt, Queued, Refused, Submitted, Superseded,

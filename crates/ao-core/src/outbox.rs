@@ -115,3 +115,60 @@ pub enum OutboxOutcome {
 pub fn told_in(notification: &EffectId) -> String {
     format!("told in `{notification}`")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inbox::Priority;
+    use crate::time::{BootId, Timestamp};
+
+    fn at(boot: u128, seconds: u64) -> Moment {
+        let since_boot = Duration::from_secs(seconds);
+        let wall = Timestamp::from_millis(1_000_000).plus(since_boot);
+        Moment { wall, boot: BootId(boot), since_boot, awake: since_boot }
+    }
+
+    fn entry(not_before: Option<Moment>) -> OutboxEntry {
+        let notification = Notification {
+            id: EffectId::new("e"),
+            session: None,
+            project: None,
+            reaction: "infrastructure".to_owned(),
+            cause: String::new(),
+            priority: Priority::Urgent,
+            title: String::new(),
+            text: String::new(),
+            at: at(1, 0).wall,
+        };
+        let sink = Sink::Notifier(NotifierId::parse("inbox").unwrap());
+        let id = notification.id.clone();
+        let effect = Effect { id, sink, condition: Condition::Always, notification };
+        let state = OutboxState::Pending;
+        OutboxEntry {
+            seq: 1,
+            session: None,
+            effect,
+            state,
+            attempts: 1,
+            not_before,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn a_pause_ends_at_its_moment_or_with_its_boot() {
+        assert!(entry(None).is_ready(&at(1, 0)));
+        let paused = entry(Some(at(1, 60)));
+        assert!(!paused.is_ready(&at(1, 59)));
+        assert!(paused.is_ready(&at(1, 60)));
+        assert!(paused.is_ready(&at(1, 61)));
+        assert!(paused.is_ready(&at(2, 1)));
+    }
+
+    #[test]
+    fn what_was_told_together_names_the_notification() {
+        assert_eq!(told_in(&EffectId::new("e")), "told in `e`");
+    }
+}

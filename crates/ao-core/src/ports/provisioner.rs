@@ -157,6 +157,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn there_is_nothing_to_give_without_links_copies_and_commands() {
+        let check = |link: &[&str], copy: &[&str], post_create: &[&str], expect: bool| {
+            let [link, copy, post_create] = [link, copy, post_create]
+                .map(|words| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+            let provisions = Provisions { link, copy, post_create };
+            assert_eq!(provisions.is_empty(), expect, "{provisions:?}");
+        };
+        check(&[], &[], &[], true);
+        check(&["a"], &[], &[], false);
+        check(&[], &["a"], &[], false);
+        check(&[], &[], &["make"], false);
+    }
+
+    #[test]
+    fn the_environment_of_the_commands_is_not_shown() {
+        let request = ProvisionRequest {
+            session: SessionId::parse("app-1").unwrap(),
+            repo: PathBuf::from("/repo"),
+            path: PathBuf::from("/worktree"),
+            provisions: Provisions::default(),
+            env: BTreeMap::from([("TOKEN".to_owned(), "hush".to_owned())]),
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("/worktree") && shown.contains("n_env: 1"), "{shown}");
+        assert!(!shown.contains("TOKEN") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
     fn a_path_stays_inside_the_worktree() {
         for path in ["node_modules", "a/b/.env", ".env", ".github"] {
             assert!(is_inside(path), "{path}");
