@@ -47,6 +47,11 @@ impl FakeProvisioner {
         self.state().n_runs
     }
 
+    /// What was prepared went with its worktree.
+    pub fn forget_worktree(&self, path: &Path) {
+        self.state().prepared.remove(path);
+    }
+
     /// Whether a worktree was prepared to its end.
     pub fn is_prepared(&self, path: &Path) -> bool {
         self.state().prepared.contains(path)

@@ -142,6 +142,25 @@ impl FakeWorkspace {
         self.state().repos.get_mut(repo).is_some_and(|repo| repo.fast_forward_main(branch))
     }
 
+    /// Merges a branch into `main` as one commit of all that it changed; `false` when there is no
+    /// such branch, when it changed nothing, or when `main` has changed the same files since.
+    pub fn squash_into_main(&self, repo: &Path, branch: &str) -> bool {
+        self.state().repos.get_mut(repo).is_some_and(|repo| repo.squash_into_main(branch))
+    }
+
+    /// Whether `main` has all that a commit brings, by a merge or as one commit.
+    pub fn is_in_main(&self, repo: &Path, commit: &Sha) -> bool {
+        self.state().repos.get(repo).is_some_and(|repo| repo.is_in_main(commit))
+    }
+
+    /// The number of a worktree among those that were ever made in its repository: one that is made
+    /// again is another one.
+    pub fn worktree_no(&self, worktree: &Path) -> Option<u64> {
+        let state = self.state();
+        let worktree = state.repos.values().find_map(|repo| repo.worktrees.get(worktree))?;
+        Some(worktree.no)
+    }
+
     /// The branches of a repository.
     pub fn branches(&self, repo: &Path) -> Vec<String> {
         let state = self.state();
@@ -413,7 +432,9 @@ impl Workspace for FakeWorkspace {
             state.fault(WorkspaceOp::Repository)?;
             let repo = state.repo(repo)?;
             let n_before = repo.excludes.len();
-            repo.excludes.extend(patterns.iter().cloned());
+            // A pattern with a slash in front names what lies at the top; there is nothing below it.
+            let names = patterns.iter().map(|it| it.strip_prefix('/').unwrap_or(it).to_owned());
+            repo.excludes.extend(names);
             Ok(if repo.excludes.len() == n_before { Ensured::AlreadyThere } else { Ensured::Done })
         })
     }

@@ -94,6 +94,10 @@ impl WorkspaceHarness for Harness {
         done_if(self.fake.fast_forward_main(repo, branch))
     }
 
+    fn squash_into_main<'a>(&'a self, repo: &'a Path, branch: &'a str) -> BoxFuture<'a, ()> {
+        done_if(self.fake.squash_into_main(repo, branch))
+    }
+
     fn branches<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Vec<String>> {
         done(self.fake.branches(repo))
     }

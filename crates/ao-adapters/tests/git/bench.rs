@@ -247,6 +247,13 @@ impl WorkspaceHarness for Bench {
         })
     }
 
+    fn squash_into_main<'a>(&'a self, repo: &'a Path, branch: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            git_ok(repo, &["merge", "--quiet", "--squash", branch]).await;
+            git_ok(repo, &["commit", "--quiet", "--message", "squashed"]).await;
+        })
+    }
+
     fn branches<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Vec<String>> {
         Box::pin(async move {
             let args = ["for-each-ref", "--format=%(refname:short)", "refs/heads/"];

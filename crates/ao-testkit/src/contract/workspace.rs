@@ -60,6 +60,9 @@ pub trait WorkspaceHarness: Send + Sync {
     /// Moves `main` to a branch that was made from it.
     fn fast_forward_main<'a>(&'a self, repo: &'a Path, branch: &'a str) -> BoxFuture<'a, ()>;
 
+    /// Puts all that a branch changed on `main`, as one commit.
+    fn squash_into_main<'a>(&'a self, repo: &'a Path, branch: &'a str) -> BoxFuture<'a, ()>;
+
     /// The branches of a repository.
     fn branches<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Vec<String>>;
 }
@@ -106,6 +109,7 @@ pub async fn workspace_contract(harness: &dyn WorkspaceHarness) {
     Box::pin(commits_keep_the_branch_and_a_restore_brings_them_back(harness)).await;
     Box::pin(merged_work_takes_its_branch_along(harness)).await;
     Box::pin(only_what_is_merged_goes_with_a_cleanup(harness)).await;
+    Box::pin(squashed_work_goes_and_is_preserved(harness)).await;
     Box::pin(work_keeps_the_worktree(harness)).await;
     Box::pin(a_discard_preserves_first(harness)).await;
     Box::pin(what_was_discarded_comes_back_as_it_was(harness)).await;
@@ -331,6 +335,31 @@ async fn only_what_is_merged_goes_with_a_cleanup(harness: &dyn WorkspaceHarness)
     let nowhere = locked.repo.join("no-such-directory");
     let homeless = CreateWorkspace { repo: nowhere, ..locked };
     assert_stays(&appraise(harness, &homeless, MERGED).await, "cannot be found");
+}
+
+async fn squashed_work_goes_and_is_preserved(harness: &dyn WorkspaceHarness) {
+    const MERGED: RemovalMode = RemovalMode::Merged;
+    let request = made(harness).await;
+    for (name, text) in [("one.txt", "one\n"), ("two.txt", "two\n")] {
+        harness.write(&request.path, name, text).await;
+        harness.commit(&request.path).await;
+    }
+    assert_stays(&appraise(harness, &request, MERGED).await, "does not have");
+    harness.squash_into_main(&request.repo, BRANCH).await;
+    assert!(matches!(appraise(harness, &request, MERGED).await, Appraisal::Goes { .. }));
+
+    // What came after it is work again.
+    harness.write(&request.path, "three.txt", "three\n").await;
+    harness.commit(&request.path).await;
+    assert_stays(&appraise(harness, &request, MERGED).await, "does not have");
+    harness.squash_into_main(&request.repo, BRANCH).await;
+
+    // No branch has its commits any more, so that they are preserved.
+    let removal = destroy(harness, &request, MERGED).await;
+    let is_right =
+        matches!(removal, Removal::Removed { is_branch_deleted: true, preserved: Some(_) });
+    assert!(is_right, "{removal:?}");
+    assert_eq!(harness.branches(&request.repo).await, ["main"]);
 }
 
 #[track_caller]

@@ -13,6 +13,8 @@ use ao_core::saga::PreImage;
 
 type Tree = BTreeMap<String, String>;
 
+type Patch = BTreeMap<String, Option<String>>;
+
 #[derive(Debug, Clone)]
 struct FakeCommit {
     parent: Option<Sha>,
@@ -30,6 +32,8 @@ pub(super) struct FakeWorktree {
     pub(super) is_dir_missing: bool,
     /// Whether it was made from what was preserved.
     is_recovered: bool,
+    /// Its number among the worktrees that were ever made.
+    pub(super) no: u64,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ pub(super) struct FakeRepo {
     pub(super) preserved: BTreeMap<SessionId, Vec<(Sha, Tree)>>,
     /// What each session's branch started from, and whether the branch was made for it.
     bases: BTreeMap<SessionId, (Sha, bool)>,
+    n_made: u64,
 }
 
 impl FakeRepo {
@@ -103,6 +108,88 @@ impl FakeRepo {
         is_ahead
     }
 
+    /// Puts all that a branch changed on `main`, as one commit; `false` when it changed nothing, or
+    /// when `main` has changed the same files since.
+    pub(super) fn squash_into_main(&mut self, branch: &str) -> bool {
+        let (Some(tip), Some(main)) = (self.branches.get(branch), self.branches.get("main")) else {
+            return false;
+        };
+        let Some(fork) = self.fork(main, tip) else { return false };
+        let (before, mut tree) = (self.tree(&fork), self.tree(main));
+        let patch = self.patch(&fork, tip);
+        let is_conflicting = |(name, text): (&String, &Option<String>)| {
+            tree.get(name) != before.get(name) && tree.get(name) != text.as_ref()
+        };
+        if patch.is_empty() || patch.iter().any(is_conflicting) {
+            return false;
+        }
+        let parent = main.clone();
+        for (name, text) in patch {
+            match text {
+                Some(text) => drop(tree.insert(name, text)),
+                None => drop(tree.remove(&name)),
+            }
+        }
+        let squashed = self.add_commit(Some(parent), tree);
+        self.branches.insert("main".to_owned(), squashed);
+        true
+    }
+
+    /// The newest commit that both have in their history.
+    fn fork(&self, one: &Sha, other: &Sha) -> Option<Sha> {
+        let known = self.history(one);
+        let mut next = Some(other.clone());
+        while let Some(sha) = next {
+            if known.contains(&sha) {
+                return Some(sha);
+            }
+            next = self.commits.get(&sha).and_then(|commit| commit.parent.clone());
+        }
+        None
+    }
+
+    /// What the files became that differ between two commits; nothing for one that went.
+    fn patch(&self, from: &Sha, to: &Sha) -> Patch {
+        let (old, mut new) = (self.tree(from), self.tree(to));
+        let gone = old.keys().filter(|name| !new.contains_key(*name)).cloned().collect::<Vec<_>>();
+        new.retain(|name, text| old.get(name) != Some(text));
+        let changed = new.into_iter().map(|(name, text)| (name, Some(text)));
+        changed.chain(gone.into_iter().map(|name| (name, None))).collect()
+    }
+
+    /// Whether a base has all that a commit brings as one change: a commit of it is that change, or
+    /// a merge would change nothing.
+    fn is_squashed(&self, base: &Sha, tip: &Sha) -> bool {
+        let Some(fork) = self.fork(base, tip) else { return false };
+        let patch = self.patch(&fork, tip);
+        if patch.is_empty() {
+            return false;
+        }
+        let tree = self.tree(base);
+        let mut next = Some(base.clone()).filter(|base| *base != fork);
+        let is_there =
+            next.is_some() && patch.iter().all(|(name, text)| tree.get(name) == text.as_ref());
+        while let Some(sha) = next.filter(|sha| !is_there && *sha != fork) {
+            let Some(parent) = self.commits.get(&sha).and_then(|it| it.parent.clone()) else {
+                return false;
+            };
+            if self.patch(&parent, &sha) == patch {
+                return true;
+            }
+            next = Some(parent);
+        }
+        is_there
+    }
+
+    /// Whether `main` has all that a commit brings, however it got there.
+    pub(super) fn is_in_main(&self, commit: &Sha) -> bool {
+        self.branches.get("main").is_some_and(|main| self.has_work(main, commit))
+    }
+
+    fn has_work(&self, base: &Sha, tip: &Sha) -> bool {
+        self.history(base).contains(tip) || self.is_squashed(base, tip)
+    }
+
     /// Whether a commit is on a branch, or preserved for a session.
     pub(super) fn keeps_commit(&self, session: &SessionId, commit: &Sha) -> bool {
         let preserved = self.preserved.get(session).into_iter().flatten().map(|(head, _)| head);
@@ -157,6 +244,8 @@ impl FakeRepo {
             .0
             .clone();
         let tree = self.tree(&tip);
+        self.n_made += 1;
+        let no = self.n_made;
         self.worktrees
             .entry(request.path.clone())
             .and_modify(|it| {
@@ -174,6 +263,7 @@ impl FakeRepo {
                 operation: None,
                 is_dir_missing: false,
                 is_recovered: false,
+                no,
             });
         recorded
     }
@@ -217,7 +307,7 @@ impl FakeRepo {
     }
 
     fn unmerged(&self, request: &CreateWorkspace, tip: &Sha) -> Option<String> {
-        let is_merged = self.bases_of(request).iter().any(|it| self.history(it).contains(tip));
+        let is_merged = self.bases_of(request).iter().any(|it| self.has_work(it, tip));
         (!is_merged).then(|| "it has commits that its base does not have".to_owned())
     }
 
@@ -261,7 +351,19 @@ impl FakeRepo {
             }
             self.worktrees.remove(&request.path);
         }
-        Removal::Removed { is_branch_deleted: self.drop_branch(request), preserved }
+        let tip = self.branches.get(request.branch.as_str()).cloned();
+        let is_branch_deleted = self.drop_branch(request);
+        if let Some(tip) = tip.filter(|_| is_branch_deleted)
+            && !self.keeps_commit(&request.session, &tip)
+        {
+            let work = (tip.clone(), self.tree(&tip));
+            let kept = self.preserved.entry(request.session.clone()).or_default();
+            // What a recovery gets back is the newest: what stood in the worktree.
+            let place = kept.len() - usize::from(preserved.is_some());
+            kept.insert(place, work);
+            preserved = Some(RefName::new(format!("refs/ao/preserved/{}", request.session)));
+        }
+        Removal::Removed { is_branch_deleted, preserved }
     }
 
     /// Deletes the session's branch if it was made for it and adds nothing.
@@ -329,6 +431,8 @@ impl FakeRepo {
         let tip = self.branches.entry(name).or_insert_with(|| head.clone()).clone();
         let branch = (tip == head).then(|| request.branch.clone());
         self.bases.entry(request.session.clone()).or_insert_with(|| (head.clone(), true));
+        self.n_made += 1;
+        let no = self.n_made;
         self.worktrees.insert(
             request.path.clone(),
             FakeWorktree {
@@ -340,6 +444,7 @@ impl FakeRepo {
                 operation: None,
                 is_dir_missing: false,
                 is_recovered: true,
+                no,
             },
         );
         recovery.restored.push("its worktree".to_owned());
