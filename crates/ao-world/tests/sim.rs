@@ -1,5 +1,6 @@
 //! The simulated world with a few seeds; `make sim` runs many.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use ao_world::sim::plan::Plan;
@@ -14,30 +15,58 @@ const STEPS: usize = 250;
 /// Every so many answers that are remembered are compared with the store: more than in the long runs.
 const READS: Reads = Reads::CheckedEvery(17);
 
-/// Seeds that once found something, with the steps that it took. Another generator of plans makes
-/// other histories of them: what they found has tests of its own in the engine and the core.
+/// Seeds that once found something, with the steps that it took, in the generator of plans that made
+/// them. Another engine makes other histories of them: what they found has tests of its own in the
+/// engine and the core.
 const FOUND: &[(u64, usize)] = &[(9, 345), (28, 250)];
 
 #[track_caller]
-fn check(seed: u64, n_steps: usize) -> Report {
-    let report = run_reading(&Plan::of(seed, n_steps), READS).unwrap();
+fn check(plan: &Plan) -> Report {
+    let report = run_reading(plan, READS).unwrap();
+    let (seed, n_steps) = (plan.seed, plan.steps.len());
     let again = format!("make sim SEED={seed} STEPS={n_steps}");
     assert!(report.violations.is_empty(), "{:#?}\n{again}", report.violations);
     assert_eq!(report.n_steps, n_steps);
     report
 }
 
+/// Lives through the histories of these seeds, which have to meet these things between them.
+#[track_caller]
+fn check_met(seeds: &[u64], wanted: &[&str]) {
+    let reports = seeds.iter().map(|&seed| check(&Plan::of(seed, STEPS)));
+    let met: BTreeSet<String> = reports.flat_map(|report| report.occurred).collect();
+    let missing: Vec<_> = wanted.iter().filter(|it| !met.contains(**it)).collect();
+    assert!(missing.is_empty(), "not met: {missing:?}");
+}
+
 #[test]
 fn no_promise_is_broken_in_the_first_histories() {
     for seed in SEEDS {
-        check(seed, STEPS);
+        check(&Plan::of(seed, STEPS));
     }
+}
+
+#[test]
+fn no_promise_is_broken_where_places_are_few() {
+    let met = ["places:a spawn waits", "places:a restore waits", "places:found"];
+    check_met(&[18, 38], &met);
+}
+
+#[test]
+fn no_promise_is_broken_where_worktrees_are_prepared() {
+    check_met(&[33], &["setup:prepared", "setup:failed", "setup:half done", "setup:begun again"]);
+}
+
+#[test]
+fn no_promise_is_broken_by_cleanups() {
+    let met = ["cleanup:frees", "cleanup:discards", "cleanup:squashed", "cleanup:brought back"];
+    check_met(&[12, 39], &met);
 }
 
 #[test]
 fn seeds_that_once_found_something_find_it_no_longer() {
     for &(seed, n_steps) in FOUND {
-        check(seed, n_steps);
+        check(&Plan::plain(seed, n_steps));
     }
 }
 

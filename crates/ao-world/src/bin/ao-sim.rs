@@ -215,7 +215,13 @@ fn shrink(args: &Args, failing: &[u64], out: &mut impl Write) -> Result<(), Fail
     };
     on_threads(args.jobs, failing.len() as u64, short, |shrunk| {
         let (short, report) = shrunk.map_err(|error| error.to_string())?;
-        writeln!(out, "seed {} shrunk to {} facts:", short.seed, short.steps.len())?;
+        writeln!(
+            out,
+            "seed {} shrunk to {} facts, {:?}:",
+            short.seed,
+            short.steps.len(),
+            short.terms
+        )?;
         for step in short.steps.iter().take(FACTS_MAX) {
             writeln!(out, "  {:?}, then {} polls", step.act, step.n_polls)?;
         }

@@ -17,14 +17,15 @@ use ao_core::restore::is_lost;
 use ao_core::saga::{SagaDirection, SagaKind};
 use ao_core::session::{SessionKind, WorkspaceFate};
 use ao_core::time::Timestamp;
-use ao_engine::{RestoreRequest, SendRequest, SpawnRequest};
+use ao_engine::{CleanupRequest, RestoreRequest, SendRequest, SpawnRequest};
 use ao_testkit::machine::{FakeMachine, Fault, Op};
 
 use super::agents::{Told, fitting};
 use super::dice::Dice;
 use super::gate::DieAt;
 use super::names::{self, AGENTS, PROJECTS};
-use super::plan::{Act, CallFault, Forge, Lie, SagaPoint, Step, StoreFault, Way};
+use super::plan::{Act, CallFault, Forge, Lie, Step, StoreFault, Way};
+use super::points::{Queueing, SagaPoint};
 use super::witness::{TEXT_OF_A_PERSON, Wish};
 use super::world::{Trouble, Work, World};
 
@@ -49,7 +50,7 @@ fn word<T, E: std::fmt::Display>(answer: &Result<T, E>) -> String {
     }
 }
 
-fn name_at<'n>(names: &'n [&'n str], n: u8) -> &'n str {
+pub(crate) fn name_at<'n>(names: &'n [&'n str], n: u8) -> &'n str {
     names.get(usize::from(n).checked_rem(names.len()).unwrap_or(0)).copied().unwrap_or("app")
 }
 
@@ -61,7 +62,10 @@ impl World {
             Act::Pass { millis } => self.pass_time(Duration::from_millis(millis))?,
             Act::Quiet => self.come_to_rest()?,
             act => {
-                if !self.act_of_person(act) && !self.act_of_agent(act, &mut dice) {
+                if !self.act_of_keeper(act, &mut dice)?
+                    && !self.act_of_person(act)
+                    && !self.act_of_agent(act, &mut dice)
+                {
                     self.act_of_world(act, &mut dice)?;
                 }
             }
@@ -80,7 +84,7 @@ impl World {
         Self::one_of(&self.witness.ids(false), who)
     }
 
-    fn ended(&self, who: u8) -> Option<SessionId> {
+    pub(crate) fn ended(&self, who: u8) -> Option<SessionId> {
         Self::one_of(&self.witness.ids(true), who)
     }
 
@@ -176,6 +180,9 @@ impl World {
     pub(crate) fn kill(&self, id: &SessionId, discard: bool) {
         let Some(engine) = self.engine() else { return };
         let (id, witness) = (id.clone(), self.witness.clone());
+        if discard {
+            witness.seen().discards.insert(id.clone());
+        }
         self.task(async move {
             let _asked = witness.asked(&id, Wish::End);
             let mode = if discard { RemovalMode::Discard } else { RemovalMode::Careful };
@@ -619,9 +626,19 @@ impl World {
         if point.direction == SagaDirection::Unwinding {
             self.machine.fail_next(Op::Create, Fault::Refuse);
         }
+        if point.queueing == Queueing::Starts
+            && let Some(id) = self.running(who)
+        {
+            // Somebody has to go.
+            return self.kill(&id, false);
+        }
         match point.kind {
             SagaKind::Spawn => self.spawn(who % 2, who),
-            SagaKind::Kill | SagaKind::Cleanup => {
+            SagaKind::Cleanup => {
+                let discard = who.is_multiple_of(2);
+                self.clean_up(CleanupRequest { discard, ..CleanupRequest::default() });
+            }
+            SagaKind::Kill => {
                 if let Some(id) = self.live(who) {
                     self.kill(&id, who % 3 == 0);
                 }

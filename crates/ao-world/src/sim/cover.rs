@@ -6,7 +6,8 @@ use ao_core::ledger::ReactionKind;
 use ao_core::message::MessageState;
 use ao_core::step::Rule;
 
-use super::plan::{port_ops, saga_points};
+use super::plan::port_ops;
+use super::points::saga_points;
 
 /// Seeds from which on a run must have met everything.
 pub const SEEDS_MIN: u64 = 300;
@@ -16,7 +17,6 @@ pub const TIMES_MIN: u64 = 10;
 
 /// What a history cannot meet, and why.
 const UNREACHABLE: &[(&str, &str)] = &[
-    ("rule:place_found", "the worlds of the simulation have no cap, so nobody waits for a place"),
     ("message:expired", "no code lets a message expire: the state is read and never written"),
     (
         "rule:outdated_look",
@@ -29,14 +29,23 @@ const UNREACHABLE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Faults that every run of many seeds must have met.
+/// Faults, and ends of what was asked for, that every run of many seeds must have met.
 const FAULTS: &[&str] = &[
     "agent:crashes",
     "agent:hangs",
     "agent:lies",
     "agent:merges",
+    "agent:squashes",
     "agent:stalls",
     "agent:works",
+    "cleanup:brought back",
+    "cleanup:brought back beside its worktree",
+    "cleanup:brought back without a record",
+    "cleanup:discards",
+    "cleanup:dry run",
+    "cleanup:frees",
+    "cleanup:leaves",
+    "cleanup:squashed",
     "fault:die at a yield point",
     "fault:die:after a write",
     "fault:die:before a write",
@@ -66,6 +75,14 @@ const FAULTS: &[&str] = &[
     "fault:server killed",
     "fault:server restarted",
     "fault:server unreachable",
+    "fault:setup:Place:lose answer",
+    "fault:setup:Place:refuse",
+    "fault:setup:Place:slow",
+    "fault:setup:Place:time out",
+    "fault:setup:Run:lose answer",
+    "fault:setup:Run:refuse",
+    "fault:setup:Run:slow",
+    "fault:setup:Run:time out",
     "fault:stop",
     "fault:store:Commit:Conflict",
     "fault:store:Commit:Unavailable",
@@ -92,6 +109,19 @@ const FAULTS: &[&str] = &[
     "effect:done",
     "effect:retry",
     "effect:superseded",
+    "places:a restore waits",
+    "places:a spawn waits",
+    "places:another goes first",
+    "places:fewer than are taken",
+    "places:found",
+    "places:killed while it waits",
+    "places:never enough",
+    "places:several wait for a daemon",
+    "setup:begun again",
+    "setup:failed",
+    "setup:half done",
+    "setup:killed",
+    "setup:prepared",
 ];
 
 /// In how many seeds each thing has occurred.

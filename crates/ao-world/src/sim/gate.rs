@@ -16,14 +16,16 @@ use ao_core::ports::{
 };
 use ao_core::project::Project;
 use ao_core::saga::{Saga, SagaChange};
-use ao_core::session::Session;
+use ao_core::session::{Phase, Session};
+use ao_core::step::Rule;
 use ao_core::time::Moment;
 use ao_store::SqliteStore;
 use ao_testkit::tasks::yield_now;
 use futures_util::FutureExt as _;
 
 use super::memory::{Memory, Reads, Touched};
-use super::plan::{SagaPoint, StoreFault, StoreOp};
+use super::plan::{StoreFault, StoreOp};
+use super::points::{Queueing, SagaPoint};
 use super::witness::Witness;
 
 /// Where the daemon dies.
@@ -223,8 +225,19 @@ impl Gate {
             SagaChange::End => (self.witness.seen().sagas.get(&commit.session)?.clone(), true),
         };
         let Saga { kind, direction, step, .. } = saga;
-        Some(SagaPoint { kind, direction, step: (!is_over).then_some(step) })
+        let queueing = if matches!(&commit.saga, Some(SagaChange::Begin(_))) && is_queued(commit) {
+            Queueing::Waits
+        } else if commit.journal.as_ref().is_some_and(|it| it.because.rule == Rule::PlaceFound) {
+            Queueing::Starts
+        } else {
+            Queueing::None
+        };
+        Some(SagaPoint { kind, direction, step: (!is_over).then_some(step), queueing })
     }
+}
+
+fn is_queued(commit: &Commit) -> bool {
+    commit.next.as_ref().is_some_and(|next| next.record.phase == Phase::Queued)
 }
 
 impl SessionStore for Gate {
@@ -254,11 +267,20 @@ impl SessionStore for Gate {
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, StoreError>> {
         Box::pin(async move {
-            self.trouble.enter(StoreOp::Commit, Some(&commit.session)).await?;
-            let write = self.store.commit(commit.clone());
-            let written = |revision: &Revision| self.witness.committed(&commit, *revision);
-            let touched = Touched::commit(&commit);
-            self.write(self.point_of(&commit), touched, write, written).await
+            let session = commit.session.clone();
+            let taken = async {
+                self.trouble.enter(StoreOp::Commit, Some(&commit.session)).await?;
+                let write = self.store.commit(commit.clone());
+                let written = |revision: &Revision| self.witness.committed(&commit, *revision);
+                let touched = Touched::commit(&commit);
+                self.write(self.point_of(&commit), touched, write, written).await
+            };
+            let answer = taken.await;
+            if answer.is_err() {
+                // What it was about is decided again.
+                self.witness.seen().setups.begun(&session);
+            }
+            answer
         })
     }
 

@@ -12,6 +12,7 @@ use ao_core::session::{RuntimeHandle, ServerIdentity};
 use ao_testkit::machine::FakeMachine;
 
 use super::agents::Minds;
+use super::setup::Setup;
 use super::witness::Witness;
 
 /// Runtime and terminal.
@@ -19,6 +20,8 @@ pub(crate) struct Desk {
     pub(crate) machine: FakeMachine,
     pub(crate) witness: Witness,
     pub(crate) minds: Arc<Minds>,
+    /// Who prepares worktrees, where they are prepared.
+    pub(crate) setup: Option<Arc<Setup>>,
 }
 
 fn session_of(handle: &RuntimeHandle) -> Option<SessionId> {
@@ -31,6 +34,10 @@ impl Runtime for Desk {
         request: &'a CreateRuntime,
     ) -> BoxFuture<'a, Result<RuntimeHandle, RuntimeError>> {
         Box::pin(async move {
+            if self.setup.as_ref().is_some_and(|it| !it.is_prepared(&request.directory)) {
+                let id = &request.session;
+                self.witness.violate(format!("{id}: started in a worktree that is not prepared"));
+            }
             let created = self.machine.create(request).await;
             // Also when the answer was lost: the agent is there.
             self.minds.born(&self.machine, &request.session, &request.launch);

@@ -24,19 +24,19 @@ use super::plan::CallFault;
 use super::witness::Witness;
 
 /// Faults that wait for a call.
-type Faults<K> = Arc<Mutex<BTreeMap<K, VecDeque<CallFault>>>>;
+pub(crate) type Faults<K> = Arc<Mutex<BTreeMap<K, VecDeque<CallFault>>>>;
 
-fn take<K: Ord>(faults: &Faults<K>, op: &K) -> Option<CallFault> {
+pub(crate) fn take<K: Ord>(faults: &Faults<K>, op: &K) -> Option<CallFault> {
     let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
     faults.get_mut(op).and_then(VecDeque::pop_front)
 }
 
-fn put<K: Ord>(faults: &Faults<K>, op: K, fault: CallFault) {
+pub(crate) fn put<K: Ord>(faults: &Faults<K>, op: K, fault: CallFault) {
     let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
     faults.entry(op).or_default().push_back(fault);
 }
 
-fn clear<K>(faults: &Faults<K>) {
+pub(crate) fn clear<K>(faults: &Faults<K>) {
     faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
@@ -145,7 +145,14 @@ impl Workspace for Git {
         request: &'a CreateWorkspace,
         mode: RemovalMode,
     ) -> BoxFuture<'a, Result<Removal, WorkspaceError>> {
-        Box::pin(self.call(WorkspaceOp::Destroy, self.fake.destroy(request, mode)))
+        let destroy = async move {
+            let head = self.fake.head(&request.path);
+            let is_merged = head.map(|head| self.fake.is_in_main(&request.repo, &head));
+            let removal = self.fake.destroy(request, mode).await?;
+            self.witness.freed(&request.session, mode, &removal, is_merged);
+            Ok(removal)
+        };
+        Box::pin(self.call(WorkspaceOp::Destroy, destroy))
     }
 
     fn appraise<'a>(

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use ao_core::fact::SignalDetail;
 use ao_core::record::ActivityState;
-use ao_core::saga::{SagaDirection, SagaKind, SagaStep};
 use ao_testkit::machine::Op;
 use ao_testkit::workspace::WorkspaceOp;
 
 use super::dice::Dice;
+use super::news;
+use super::points::{SagaPoint, first_points};
+use super::terms::Terms;
 
 /// How a hook of an agent arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +57,13 @@ pub enum Lie {
     AtRest,
 }
 
-/// A write of a saga at which the daemon can die: the one that puts it before this step, or with
-/// no step the one that ends it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SagaPoint {
-    /// The verb.
-    pub kind: SagaKind,
-    /// Which way the saga goes.
-    pub direction: SagaDirection,
-    /// The step that comes next.
-    pub step: Option<SagaStep>,
-}
-
-impl std::fmt::Display for SagaPoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let step = self.step.map_or("end", SagaStep::as_str);
-        write!(f, "{}:{}:{step}", self.kind, self.direction)
-    }
+/// Calls of the provisioner that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SetupOp {
+    /// Links and copies are made.
+    Place,
+    /// Commands are run.
+    Run,
 }
 
 /// Calls of the store that can be made to fail.
@@ -151,6 +143,37 @@ pub enum Act {
     Staff,
     Remove {
         who: u8,
+    },
+    /// What ended sessions hold is freed, as `ao cleanup` does.
+    CleanUp {
+        project: Option<u8>,
+        discard: bool,
+        is_dry: bool,
+    },
+    /// What was set aside is asked for again, as `ao recover` does.
+    Recover {
+        who: u8,
+    },
+    /// The work of a session, which may have ended, gets into `main`.
+    Land {
+        who: u8,
+        is_squashed: bool,
+    },
+    /// Somebody looks who holds the places and who waits.
+    Places,
+    /// One that waits for a place is killed.
+    KillWaiting {
+        who: u8,
+        discard: bool,
+    },
+    /// The daemon is started again with so many places; with any number when there is none.
+    Recap {
+        max: Option<u32>,
+    },
+    /// The next preparation of a worktree comes to this.
+    Setup {
+        op: SetupOp,
+        fault: CallFault,
     },
     Interrupt {
         who: u8,
@@ -344,6 +367,8 @@ pub struct Step {
 pub struct Plan {
     /// What it was made from; also the order in which tasks run.
     pub seed: u64,
+    /// How its daemon is configured.
+    pub terms: Terms,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -396,29 +421,6 @@ const STORE_OPS: [StoreOp; 8] = [
     StoreOp::Incidents,
 ];
 
-/// Every write of every saga.
-pub(crate) fn saga_points() -> Vec<SagaPoint> {
-    use SagaStep::{
-        AgentFiles, DestroyRuntime, ExecProof, Finish, Processes, RemoveFiles, RemoveWorktree,
-        Runtime, Worktree,
-    };
-    let teardown = [Processes, DestroyRuntime, RemoveWorktree, RemoveFiles, Finish];
-    let launch = [AgentFiles, Runtime, ExecProof];
-    let sagas: [(SagaKind, SagaDirection, &[&[SagaStep]]); 5] = [
-        (SagaKind::Spawn, SagaDirection::Forward, &[&[Worktree], &launch]),
-        (SagaKind::Spawn, SagaDirection::Unwinding, &[&teardown]),
-        (SagaKind::Kill, SagaDirection::Forward, &[&teardown]),
-        (SagaKind::Restore, SagaDirection::Forward, &[&[Processes, Worktree], &launch]),
-        (SagaKind::Restore, SagaDirection::Unwinding, &[&teardown]),
-    ];
-    let points_of = |&(kind, direction, parts): &(SagaKind, SagaDirection, &[&[SagaStep]])| {
-        let steps = parts.iter().flat_map(|part| part.iter().copied()).map(Some);
-        let steps: Vec<Option<SagaStep>> = steps.chain([None]).collect();
-        steps.into_iter().map(move |step| SagaPoint { kind, direction, step })
-    };
-    sagas.iter().flat_map(points_of).collect()
-}
-
 const DETAILS: [Option<SignalDetail>; 9] = [
     None,
     None,
@@ -431,6 +433,9 @@ const DETAILS: [Option<SignalDetail>; 9] = [
     Some(SignalDetail::Background),
 ];
 
+/// Sessions that a history begins with.
+const FIRST: usize = 8;
+
 /// Steps between two times at which everything heals and comes to rest.
 const QUIET_EVERY: usize = 250;
 
@@ -440,11 +445,25 @@ const OUTAGES: u64 = 12;
 const OUTAGE: Duration = Duration::from_mins(150);
 
 impl Plan {
-    /// The history of a seed: eight sessions to begin with, then `n_steps` steps.
+    /// The history of a seed: eight sessions to begin with, then further steps up to `n_steps`.
     pub fn of(seed: u64, n_steps: usize) -> Self {
+        let mut dice = Dice::new(seed ^ news::STREAM);
+        let terms = Terms::of(&mut dice);
+        let mut plan = Self { terms, ..Self::plain(seed, n_steps) };
+        for step in plan.steps.iter_mut().skip(FIRST).filter(|step| step.act != Act::Quiet) {
+            if let Some(act) = news::act(&mut dice, terms) {
+                step.act = act;
+            }
+        }
+        plan
+    }
+
+    /// The history of a seed as it was made before there were cleanups, places and preparations:
+    /// seeds that found something then go on to mean what they meant.
+    pub fn plain(seed: u64, n_steps: usize) -> Self {
         let mut dice = Dice::new(seed);
         let mut steps = Vec::with_capacity(n_steps);
-        for n in 0..8_u8 {
+        for n in 0..u8::try_from(FIRST).unwrap_or(0) {
             steps.push(step(&mut dice, Act::Spawn { project: n % 2, agent: n % 5 }));
         }
         let outage_at = if dice.chance(OUTAGES) { QUIET_EVERY + 20 } else { usize::MAX };
@@ -466,7 +485,7 @@ impl Plan {
             };
             steps.push(step(&mut dice, act));
         }
-        Self { seed, steps }
+        Self { seed, terms: Terms::default(), steps }
     }
 }
 
@@ -482,7 +501,7 @@ const fn step(dice: &mut Dice, act: Act) -> Step {
     Step { act, salt, n_polls }
 }
 
-fn who(dice: &mut Dice) -> u8 {
+pub(crate) fn who(dice: &mut Dice) -> u8 {
     u8::try_from(dice.below(64)).unwrap_or(0)
 }
 
@@ -497,7 +516,7 @@ fn way(dice: &mut Dice) -> Way {
     }
 }
 
-fn call_fault(dice: &mut Dice) -> CallFault {
+pub(crate) fn call_fault(dice: &mut Dice) -> CallFault {
     match dice.below(8) {
         0..3 => CallFault::Refuse,
         3..5 => CallFault::LoseAnswer,
@@ -670,7 +689,7 @@ fn of_daemon(dice: &mut Dice) -> Act {
         }
         36..80 => {
             let is_after = dice.chance(50);
-            match dice.pick(&saga_points()) {
+            match dice.pick(&first_points()) {
                 Some(point) => Act::DieAtSaga { point, is_after },
                 None => Act::Die { down_for },
             }

@@ -9,10 +9,12 @@ use ao_core::ledger::{IncidentKey, ReactionKind};
 use ao_core::message::{MessageOrigin, MessageState};
 use ao_core::outbox::Condition;
 use ao_core::policy::ReactionAction;
-use ao_core::ports::{Processes as _, Workspace as _};
+use ao_core::ports::{Appraisal, CreateWorkspace, Processes as _, RemovalMode, Workspace as _};
 use ao_core::pr::{Checks, Known, Mergeability, Pr, PrLife, Review};
 use ao_core::record::{ActivityState, SessionState};
+use ao_core::saga::SagaKind;
 use ao_core::session::{Phase, Session, WorkspaceFate};
+use ao_engine::CleanupRequest;
 use futures_util::FutureExt as _;
 
 use super::names::{self, AGENTS, PROJECTS};
@@ -36,6 +38,7 @@ impl World {
         self.trouble.heal();
         self.machine.heal();
         self.git.heal();
+        self.setup.heal();
         self.bells.iter().for_each(|bell| bell.heal());
         self.machine.set_watches(true);
         self.machine.set_exec_held(false);
@@ -85,6 +88,20 @@ impl World {
         }
     }
 
+    /// Of those that wait for a place nothing is made.
+    fn check_waiting(&self) {
+        let mut seen = self.witness.seen();
+        for id in seen.places.queue().to_vec() {
+            let Some(session) = seen.sessions.get(&id) else { continue };
+            let is_new = seen.sagas.get(&id).is_some_and(|saga| saga.kind == SagaKind::Spawn);
+            let has_worktree =
+                is_new && self.git.fake.head(&session.record.workspace.path).is_some();
+            if has_worktree || self.machine.agent_of(&id).is_some() {
+                seen.violate(format!("{id} waits for a place and has a worktree or an agent"));
+            }
+        }
+    }
+
     /// A record that is gone accounts for no worktree.
     fn check_removed(&self) {
         let removed = std::mem::take(&mut self.witness.seen().just_removed);
@@ -92,7 +109,9 @@ impl World {
             let repo = names::repo(session.record.project.as_str());
             let listed = self.git.fake.list(&repo).now_or_never();
             let listed = listed.and_then(Result::ok).unwrap_or_default();
-            if let Some(left) = listed.iter().find(|it| it.path == session.record.workspace.path) {
+            let is_asked_for = self.witness.seen().recovered.contains(&session.record.id);
+            let path = &session.record.workspace.path;
+            if let Some(left) = listed.iter().find(|it| it.path == *path && !is_asked_for) {
                 let (id, path) = (session.record.id, left.path.display());
                 self.witness.violate(format!("{id}: removed, and its worktree is at {path}"));
             }
@@ -121,6 +140,7 @@ impl World {
             self.check_work();
         }
         self.check_removed();
+        self.check_waiting();
         let n_live = self.witness.ids(false).len();
         self.witness.seen().n_lived += u64::try_from(n_live).unwrap_or(0);
         // What it wrote down is what is there: a store that forgets is found out at once.
@@ -151,6 +171,10 @@ impl World {
         }
         self.check_work();
         self.check_orphans();
+        for id in self.setup.busy() {
+            self.witness.violate(format!("{id}: a command of its preparation runs at rest"));
+        }
+        self.witness.seen().check_free_places(&self.machine);
         self.witness.seen().check_outbox();
     }
 
@@ -170,23 +194,36 @@ impl World {
             lifecycle.runtime.reason,
             session.record.phase,
         );
-        if let Some(saga) = seen.sagas.get(id).cloned() {
+        let is_waiting = seen.places.queue().contains(id);
+        if let Some(saga) = seen.sagas.get(id).cloned().filter(|_| !is_waiting) {
             let because = saga.because.map(|it| it.message);
             let at = (saga.kind, saga.step, saga.direction);
             seen.violate(format!("{shown}: its saga stands at {at:?} because {because:?}"));
         }
         let is_live = !lifecycle.is_terminal();
-        let phase = if is_live { Phase::Running } else { Phase::Ended };
+        let phase = match (is_live, is_waiting) {
+            (true, true) => Phase::Queued,
+            (true, false) => Phase::Running,
+            (false, _) => Phase::Ended,
+        };
         if session.record.phase != phase {
             seen.violate(format!("{shown}: should be {phase}"));
         }
-        if is_live != has_agent {
+        let is_given = |name: &String| {
+            let because = session.record.workspace.because.as_ref();
+            because.is_some_and(|it| it.contains(&format!("`{name}`")))
+        };
+        let given = &self.settings.provisions;
+        if given.link.iter().chain(&given.copy).any(is_given) {
+            seen.violate(format!("{shown}: its worktree is kept for what it was given"));
+        }
+        if (is_live && !is_waiting) != has_agent {
             seen.violate(format!("{shown}: its agent is there: {has_agent}"));
         }
         if lifecycle.session.state == SessionState::Detecting {
             seen.violate(format!("{shown}: in doubt although all can be seen"));
         }
-        if lifecycle.session.state == SessionState::NotStarted {
+        if lifecycle.session.state == SessionState::NotStarted && !is_waiting {
             seen.violate(format!("{shown}: neither started nor stuck"));
         }
         seen.check_messages(&session);
@@ -239,6 +276,13 @@ impl World {
             let listed = self.git.fake.list(&repo).now_or_never();
             let listed = listed.and_then(Result::ok).unwrap_or_default();
             for worktree in listed.iter().filter(|it| it.path != repo) {
+                let name = worktree.path.file_name().and_then(|it| it.to_str()).unwrap_or("");
+                let is_recovered = seen.recovered.iter().any(|it| it.as_str() == name)
+                    && seen.removed.iter().any(|it| it.as_str() == name);
+                if is_recovered {
+                    // Whoever asked for what was left of it after its record was gone has it.
+                    continue;
+                }
                 let owner = sessions.iter().find(|it| it.record.workspace.path == worktree.path);
                 let fate = owner.map(|it| it.record.workspace.fate);
                 let is_accounted =
@@ -251,8 +295,31 @@ impl World {
         }
     }
 
+    /// What is merged, or holds nothing, goes with a cleanup in which nothing goes wrong.
+    fn clean_up_at_rest(&mut self) -> Result<(), Trouble> {
+        self.clean_up(CleanupRequest::default());
+        self.pass_time(END)?;
+        for id in self.witness.ids(true) {
+            let Some(Session { record, .. }) = self.witness.session(&id) else { continue };
+            let repo = names::repo(record.project.as_str());
+            let request = CreateWorkspace {
+                repo,
+                session: id.clone(),
+                path: record.workspace.path,
+                branch: record.branch,
+                base: None,
+            };
+            let appraisal = self.git.fake.appraise(&request, RemovalMode::Merged).now_or_never();
+            if let Some(Ok(Appraisal::Goes { because })) = appraisal {
+                self.witness.violate(format!("{id}: a cleanup left it although {because}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Ends every session and looks that nothing is left of any.
     pub(crate) fn end(&mut self) -> Result<(), Trouble> {
+        self.clean_up_at_rest()?;
         for id in self.witness.ids(false).into_iter().chain(self.witness.ids(true)) {
             self.kill(&id, false);
         }

@@ -68,7 +68,7 @@ enum End {
 }
 
 fn run_to(plan: &Plan, end: End, reads: Reads) -> Result<Report, Trouble> {
-    let mut world = World::new(plan.seed, reads)?;
+    let mut world = World::new(plan.seed, plan.terms, reads)?;
     let _hearing = Hearing::of(world.witness.clone());
     let started_at = world.clock.now().wall;
     let mut n_steps = 0;

@@ -31,7 +31,7 @@ pub fn shrink(plan: &Plan, go_on: impl Fn() -> bool) -> Result<Plan, Trouble> {
         if n_runs > RUNS_MAX || !go_on() {
             return Ok(false);
         }
-        let report = run(&Plan { seed: plan.seed, steps: steps.to_vec() })?;
+        let report = run(&Plan { steps: steps.to_vec(), ..*plan })?;
         Ok(report.violations.iter().any(|it| kind(it) == wanted))
     };
     let mut size = steps.len().div_ceil(2);
@@ -55,5 +55,5 @@ pub fn shrink(plan: &Plan, go_on: impl Fn() -> bool) -> Result<Plan, Trouble> {
         }
         size = if size == 1 { 1 } else { size.div_ceil(2) };
     }
-    Ok(Plan { seed: plan.seed, steps })
+    Ok(Plan { steps, ..*plan })
 }

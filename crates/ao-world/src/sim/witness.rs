@@ -3,9 +3,12 @@
 //! It keeps a copy of what was committed, made from the commits themselves and never read back: a
 //! store that forgot something would be found out by it.
 
+mod cleanups;
 mod commits;
 mod effects;
 mod messages;
+mod places;
+mod setups;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -21,8 +24,11 @@ use ao_core::saga::Saga;
 use ao_core::session::Session;
 use ao_testkit::machine::FakeMachine;
 
+use self::cleanups::Cleanups;
 use self::effects::EffectKey;
 pub(crate) use self::effects::{Planned, Standing};
+use self::places::Places;
+use self::setups::Setups;
 pub(crate) use self::terminal::TEXT_OF_A_PERSON;
 
 /// Violations that one run keeps: the first ones tell, the rest follow from them.
@@ -96,6 +102,14 @@ pub(crate) struct Seen {
     pub(crate) removed: BTreeSet<SessionId>,
     /// Those whose worktrees nobody has looked for yet.
     pub(crate) just_removed: Vec<Session>,
+    /// Those for which somebody asked for what was set aside: a worktree may come of it at any
+    /// time, also after the record is gone.
+    pub(crate) recovered: BTreeSet<SessionId>,
+    /// Those whose work somebody wanted set aside.
+    pub(crate) discards: BTreeSet<SessionId>,
+    pub(crate) cleanups: Cleanups,
+    pub(crate) places: Places,
+    pub(crate) setups: Setups,
     /// Outages that were opened.
     outages: BTreeSet<InfraIncidentId>,
     /// How many live sessions there were after each step, added up.
@@ -172,6 +186,7 @@ impl Witness {
         }
         seen.just_removed.extend(session);
         seen.messages.retain(|_, message| message.session != *id);
+        seen.setups.begun(id);
         seen.removed.insert(id.clone());
     }
 

@@ -31,6 +31,8 @@ use super::machine_ports::Desk;
 use super::memory::Reads;
 use super::names::{self, AGENTS, NOTIFIERS, PROJECTS};
 use super::outside::{Bell, Git};
+use super::setup::{Setup, Written};
+use super::terms::Terms;
 use super::witness::Witness;
 
 /// The name of the database in its directory.
@@ -59,6 +61,8 @@ pub(crate) struct World {
     pub(crate) witness: Witness,
     pub(crate) trouble: StoreTrouble,
     pub(crate) git: Arc<Git>,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) terms: Terms,
     pub(crate) bells: Vec<Arc<Bell>>,
     pub(crate) minds: Arc<Minds>,
     pub(crate) work: BTreeMap<SessionId, Work>,
@@ -115,7 +119,7 @@ fn policy() -> Policy {
     policy
 }
 
-fn settings() -> EngineSettings {
+fn settings(terms: Terms) -> EngineSettings {
     EngineSettings {
         node: names::node("node"),
         worktree_root: PathBuf::from("/home/worktrees"),
@@ -125,8 +129,8 @@ fn settings() -> EngineSettings {
         reaper_interval: Duration::from_secs(5),
         activity_interval: Duration::from_secs(2),
         kill_grace: Duration::from_secs(2),
-        caps: ao_core::capacity::Caps::default(),
-        provisions: ao_core::ports::Provisions::default(),
+        caps: terms.caps(),
+        provisions: terms.provisions(),
         provisions_by_project: BTreeMap::new(),
         exec_proof_for_max: Duration::from_secs(10),
         policy: policy(),
@@ -147,11 +151,13 @@ const CAREFREE: Duration = Duration::from_secs(10);
 
 impl World {
     /// A world with its projects, whose daemon boots.
-    pub(crate) fn new(seed: u64, reads: Reads) -> Result<Self, Trouble> {
+    pub(crate) fn new(seed: u64, terms: Terms, reads: Reads) -> Result<Self, Trouble> {
         let clock = JumpingClock::new();
         let machine = FakeMachine::new(clock.clone(), names::home("home"));
         let witness = Witness::new(machine.clone());
         let git = Arc::new(Git::new(clock.clone(), witness.clone()));
+        let (of, at, by) = (machine.clone(), clock.clone(), witness.clone());
+        let setup = Arc::new(Setup::new(Arc::clone(&git), of, at, by));
         let ids = Arc::new(SeqIds::new());
         let bell = |name: &&str| {
             Arc::new(Bell::new(names::notifier(name), clock.clone(), witness.clone()))
@@ -163,7 +169,9 @@ impl World {
             minds: Arc::new(Minds::new(witness.clone(), Arc::clone(&ids))),
             work: BTreeMap::new(),
             prs: BTreeMap::new(),
-            settings: settings(),
+            settings: settings(terms),
+            setup,
+            terms,
             n_texts: 0,
             n_hooks_lost: BTreeMap::new(),
             is_forge_down: false,
@@ -183,6 +191,7 @@ impl World {
         for name in PROJECTS {
             world.git.fake.add_repo(names::repo(name));
         }
+        world.witness.recap(&world.settings.caps);
         world.boot()?;
         if let Some(daemon) = &world.daemon {
             let gate = Arc::clone(&daemon.gate);
@@ -214,6 +223,7 @@ impl World {
             machine: self.machine.clone(),
             witness: self.witness.clone(),
             minds: Arc::clone(&self.minds),
+            setup: self.terms.is_prepared.then(|| Arc::clone(&self.setup)),
         });
         let notifiers = self.bells.iter().map(|bell| {
             let port: Arc<dyn Notifier> = Arc::<Bell>::clone(bell);
@@ -234,7 +244,7 @@ impl World {
             runtime: Arc::<Desk>::clone(&desk),
             terminal: desk,
             screens: Arc::<FakeScreens>::clone(&self.screens),
-            provisioner: Arc::new(ao_testkit::provisioner::FakeProvisioner::default()),
+            provisioner: Arc::<Setup>::clone(&self.setup),
             processes: Arc::new(self.machine.clone()),
             launches: Arc::new(self.machine.clone()),
             workspace: Arc::<Git>::clone(&self.git),
@@ -299,13 +309,21 @@ impl World {
         self.n_boots += 1;
         self.tasks.crash();
         self.trouble.reset();
-        self.witness.tell("  the daemon is gone".to_owned());
+        let mut seen = self.witness.seen();
+        seen.setups.forget();
+        if seen.places.queue().len() > 1 {
+            seen.occurred.insert("places:several wait for a daemon".to_owned());
+        }
+        seen.history.push("  the daemon is gone".to_owned());
         Ok(())
     }
 
     /// Starts the daemon again when it came to where it dies, or could not boot, or is down for
     /// long enough.
     pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
+        for written in self.setup.take_written() {
+            self.keep_written(written);
+        }
         let has_failed =
             self.daemon.as_ref().is_some_and(|it| it.has_failed.load(Ordering::Relaxed));
         if self.trouble.is_dead() || has_failed {
@@ -316,6 +334,21 @@ impl World {
         }
         self.n_steps_down = self.n_steps_down.saturating_sub(1);
         Ok(())
+    }
+
+    /// What a command left in a worktree is work like any other.
+    fn keep_written(&mut self, written: Written) {
+        let Some(record) = self.witness.session(&written.session).map(|it| it.record) else {
+            return;
+        };
+        let work = self.work.entry(written.session).or_insert_with(|| Work {
+            repo: names::repo(record.project.as_str()),
+            worktree: written.worktree,
+            branch: record.branch.to_string(),
+            files: BTreeMap::new(),
+            commits: Vec::new(),
+        });
+        work.files.insert(written.name, written.text);
     }
 
     /// Lets the tasks run a little, without time passing.

@@ -43,6 +43,10 @@ impl Witness {
             seen.occurred.insert(format!("rule:{}", entry.because.rule));
         }
         seen.note_saga(commit);
+        if let Some(next) = &commit.next {
+            seen.check_setup(next, commit);
+        }
+        seen.note_places(commit, &self.machine);
         seen.note_messages(commit);
         for effect in &commit.effects {
             seen.note_effect(Some(&commit.session), effect);
@@ -209,6 +213,7 @@ impl Seen {
                 if self.sagas.contains_key(&commit.session) {
                     self.violate(format!("{}: two sagas at once", commit.session));
                 }
+                self.check_cleanup(saga);
                 self.sagas.insert(commit.session.clone(), saga.clone());
             }
             Some(SagaChange::Put(saga)) => {

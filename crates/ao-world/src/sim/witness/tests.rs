@@ -30,6 +30,8 @@ use ao_testkit::machine::FakeMachine;
 use super::{Wish, Witness};
 use crate::sim::names;
 
+mod keeping;
+
 const APP: &str = "app-1";
 
 fn app() -> SessionId {
