@@ -148,7 +148,9 @@ fn a_longer_patience_lets_a_deadline_ring_that_calls_nobody() {
 fn what_other_rules_decided_is_different_without_another_policy() {
     let mut written = three_bad_pushes();
     written.journal[1].entry.because.rule = Rule::Settled;
-    let entries = written.again().entries;
+    let again = written.again();
+    assert_eq!(again.n_differences(), 1);
+    let entries = again.entries;
     assert_eq!(different(&entries), [2]);
     assert_eq!(entries[1].rule_then, Rule::Settled);
     assert_eq!(entries[1].rule_now, Rule::PullRequests);
