@@ -46,6 +46,7 @@ mod removal;
 mod repo;
 mod run;
 mod scratch;
+mod sparse;
 mod sweep;
 mod trash;
 
@@ -53,6 +54,7 @@ use base::{Fetches, Freshness};
 use create::is_of;
 use look::{Eye, Submodules};
 use repo::{Repo, is_occupied, resolved};
+use sparse::Cone;
 use trash::{Disposal, Entry};
 
 /// Where removed worktrees go, what of them is worth nothing, and how long a remote may take.
@@ -64,6 +66,10 @@ pub struct GitConfig {
     pub ignored: IgnoredRules,
     /// What becomes of them in these projects.
     pub ignored_by_project: BTreeMap<ProjectId, IgnoredRules>,
+    /// Which directories the worktrees of these projects hold; every one without.
+    pub sparse_by_project: BTreeMap<ProjectId, Vec<String>>,
+    /// The same in projects without directories of their own.
+    pub sparse: Vec<String>,
     /// How long a remote may take to tell about the base.
     pub fetch_timeout: Duration,
 }
@@ -119,12 +125,16 @@ impl GitWorktree {
         Self { config, tasks, locks: Arc::default(), fetches }
     }
 
-    /// What holds for the worktree of a session, whose id begins with that of its project.
+    /// What holds for the worktree of a session.
     fn ignored_of(&self, session: &SessionId) -> &IgnoredRules {
-        let project = session.as_str().rsplit_once('-').map(|(project, _)| project);
-        let project = project.and_then(|project| ProjectId::parse(project).ok());
-        let own = project.and_then(|project| self.config.ignored_by_project.get(&project));
+        let own = project_of(session).and_then(|it| self.config.ignored_by_project.get(&it));
         own.unwrap_or(&self.config.ignored)
+    }
+
+    /// The directories that the worktree of a session holds.
+    fn cone_of(&self, session: &SessionId) -> Result<Cone, WorkspaceError> {
+        let own = project_of(session).and_then(|it| self.config.sparse_by_project.get(&it));
+        Cone::of(own.unwrap_or(&self.config.sparse))
     }
 
     /// Where indexes of our own are put for the time of a call.
@@ -189,6 +199,12 @@ impl GitWorktree {
         let changes = eye.changes(Submodules::Included).await?;
         eye.diff_text(&base, &changes, &self.scratch()).await
     }
+}
+
+/// The project of a session, by whose id its own begins.
+fn project_of(session: &SessionId) -> Option<ProjectId> {
+    let (project, _) = session.as_str().rsplit_once('-')?;
+    ProjectId::parse(project).ok()
 }
 
 fn nothing(exists: bool) -> WorkspaceLook {

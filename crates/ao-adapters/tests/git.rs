@@ -7,6 +7,7 @@ mod late;
 mod looks;
 mod recover;
 mod removal;
+mod sparse;
 mod trash;
 
 use ao_testkit::contract::workspace::workspace_contract;

@@ -191,19 +191,6 @@ impl Config {
         }
     }
 
-    /// Keys of the file that this version reads and does not act on yet.
-    pub fn without_effect(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let defaults = std::iter::once(("defaults".to_owned(), &self.file.defaults));
-        let projects = self.file.projects.iter().map(|(id, it)| (format!("projects.{id}"), it));
-        for (name, table) in defaults.chain(projects) {
-            if table.sparse.is_some() {
-                keys.push(format!("{name}.sparse"));
-            }
-        }
-        keys
-    }
-
     /// Every value in force, the defaults included; variables of agents are named, not shown.
     pub fn in_force(&self) -> ConfigFile {
         let mut file = self.file.clone();
@@ -310,7 +297,7 @@ fn mistakes(file: &ConfigFile, source: &Source<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Links and copies that would not lie inside a worktree, and weights of what can be no agent, each
+/// Links, copies and directories that would not lie inside a worktree, and weights of what can be no agent, each
 /// with the key that names it.
 fn plain_mistakes(file: &ConfigFile) -> Vec<(Vec<String>, String)> {
     let own = |at: &[&str]| at.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
@@ -322,7 +309,9 @@ fn plain_mistakes(file: &ConfigFile) -> Vec<(Vec<String>, String)> {
     });
     let mut mistakes: Vec<_> = weights.collect();
     for (at, table) in tables {
-        for (key, paths) in [("link", &table.link), ("copy", &table.copy)] {
+        for (key, paths) in
+            [("link", &table.link), ("copy", &table.copy), ("sparse", &table.sparse)]
+        {
             for path in paths.iter().flatten().filter(|path| !is_inside(path)) {
                 let path = path.escape_debug();
                 let message = format!("`{key}`: `{path}` is no path inside the repository");

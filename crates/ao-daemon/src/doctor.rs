@@ -32,8 +32,7 @@ struct Findings {
     git: Result<String, String>,
     home: Result<PathBuf, HomeFault>,
     socket: Result<PathBuf, String>,
-    /// The file, and the keys of it that this version does not act on.
-    config: Result<(Option<PathBuf>, Vec<String>), ConfigError>,
+    config: Result<Option<PathBuf>, ConfigError>,
     /// The agents that have a program of their own.
     agents: Vec<Seen>,
     disk_free_bytes: Option<u64>,
@@ -57,10 +56,7 @@ pub(crate) async fn examine(
             Ok(()) => Ok(socket_path),
             Err(error) => Err(error.to_string()),
         },
-        config: config
-            .as_ref()
-            .map(|config| (config.path.clone(), config.without_effect()))
-            .map_err(Clone::clone),
+        config: config.as_ref().map(|config| config.path.clone()).map_err(Clone::clone),
         agents: match config {
             Ok(config) => agents_of(config, place).await,
             Err(_refused) => Vec::new(),
@@ -190,15 +186,10 @@ fn of_home(found: &Result<PathBuf, HomeFault>) -> DoctorCheck {
     }
 }
 
-fn of_config(found: &Result<(Option<PathBuf>, Vec<String>), ConfigError>) -> DoctorCheck {
+fn of_config(found: &Result<Option<PathBuf>, ConfigError>) -> DoctorCheck {
     match found {
-        Ok((_, keys)) if !keys.is_empty() => warning(
-            "config",
-            format!("this version does not act on `{}`", keys.join("`, `")),
-            "leave them for a later version, or take them out",
-        ),
-        Ok((Some(path), _)) => ok("config", path.display().to_string()),
-        Ok((None, _)) => ok("config", "no file: the defaults are in force".to_owned()),
+        Ok(Some(path)) => ok("config", path.display().to_string()),
+        Ok(None) => ok("config", "no file: the defaults are in force".to_owned()),
         Err(error) => failed("config", error.to_string(), "`ao config check` lists all of it"),
     }
 }
@@ -278,7 +269,7 @@ mod tests {
             git: Ok("git version 2.39.5".to_owned()),
             home: Ok(PathBuf::from("/h")),
             socket: Ok(PathBuf::from("/h/daemon.sock")),
-            config: Ok((None, Vec::new())),
+            config: Ok(None),
             agents: vec![agent()],
             disk_free_bytes: Some(1 << 40),
             groups: Ok(PathBuf::from("/sys/fs/cgroup")),
@@ -310,8 +301,8 @@ mod tests {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let home = Err(HomeFault::new(Path::new("/h"), &denied));
         check(&Findings { home, ..healthy() }, "home", CheckState::Failed);
-        let config = Ok((None, vec!["capacity".to_owned()]));
-        check(&Findings { config, ..healthy() }, "config", CheckState::Warning);
+        let config = Err(ConfigError::one("config.toml", "unknown key"));
+        check(&Findings { config, ..healthy() }, "config", CheckState::Failed);
     }
 
     #[test]

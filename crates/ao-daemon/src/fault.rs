@@ -87,8 +87,15 @@ fn shown(text: &str) -> String {
 
 /// What was asked is well formed, and cannot be done as things are. A damaged file is the fault of
 /// a disk or of a hand, not of this program.
-const FAILED_CODES: &[&str] =
-    &["AGENT_MISSING", "GIT_MISSING", "NOT_A_REPO", STORE_CORRUPT, "TMUX_MISSING", "UNBORN"];
+const FAILED_CODES: &[&str] = &[
+    "AGENT_MISSING",
+    "GIT_MISSING",
+    "NOT_A_REPO",
+    "SPARSE_INVALID",
+    STORE_CORRUPT,
+    "TMUX_MISSING",
+    "UNBORN",
+];
 
 /// The database holds what cannot be read.
 const STORE_CORRUPT: &str = "STORE_CORRUPT";
@@ -148,6 +155,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
         "STORE_UNAVAILABLE" => {
             "nothing was written: see that its disk has space and that no other program holds \
              `ao.db`, then try again"
+        }
+        "SPARSE_INVALID" => {
+            "`sparse` in the configuration names directories, relative to the top of the \
+             repository; `ao stop`, then `ao start` takes in a change of it"
         }
         "TEARDOWN_PENDING" => "it is tried again every few seconds; `ao explain ID` says more",
         "TMUX_MISSING" => "install tmux, for instance with `apt-get install tmux`",

@@ -129,12 +129,17 @@ pub(crate) fn real(
     let shared: Arc<dyn Tasks> = Arc::new(tasks.clone());
     let launcher = vec![program(layout).display().to_string(), LAUNCH_AGENT.to_owned()];
     let ids = config.file.projects.keys();
-    let projects = ids.filter_map(|id| ProjectId::parse(id.as_str()).ok());
+    let projects: Vec<_> = ids.filter_map(|id| ProjectId::parse(id.as_str()).ok()).collect();
+    let sparse = |table: &ProjectTable| table.sparse.clone().unwrap_or_default();
     let git = GitConfig {
         trash: data.join("trash"),
         ignored: ignored(&config.file.defaults),
-        ignored_by_project: projects
-            .map(|id| (id.clone(), ignored(&config.project(&id))))
+        ignored_by_project: (projects.iter())
+            .map(|id| (id.clone(), ignored(&config.project(id))))
+            .collect(),
+        sparse: sparse(&config.file.defaults),
+        sparse_by_project: (projects.iter())
+            .map(|id| (id.clone(), sparse(&config.project(id))))
             .collect(),
         fetch_timeout: FETCH_FOR_MAX,
     };

@@ -33,9 +33,6 @@ pub fn run(args: DaemonArgs) -> Result<(), ErrorBody> {
         .map_err(|error| offline::config_refused(&error))?
         .with_memory(ao_adapters::memory::total_bytes());
     start_log(&config);
-    for key in config.without_effect() {
-        tracing::warn!(key, "This version does not act on a key of the configuration.");
-    }
     if args.detached && rustix::process::setsid().is_err() {
         tracing::debug!("Is the leader of its session already.");
     }

@@ -19,6 +19,7 @@ use super::branch::delete_branch;
 use super::removal;
 use super::repo::{Repo, SessionRefs, Site, io_error, is_occupied, resolved};
 use super::run::{Git, Pace};
+use super::sparse::Cone;
 use super::trash::Entry;
 
 /// What stands where a session's worktree goes.
@@ -36,13 +37,12 @@ pub(super) async fn preflight(
 ) -> Result<PreImage, WorkspaceError> {
     let repo = Repo::open(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
-    find_base(git, &repo, request, Freshness::Known).await?;
+    let base = find_base(git, &repo, request, Freshness::Known).await?;
     let found = find(&repo, request).await?;
-    Ok(PreImage {
-        branch_at: repo.branch_at(&request.branch).await?,
-        path_existed: !matches!(found, Found::Nothing),
-        is_recorded: true,
-    })
+    let branch_at = repo.branch_at(&request.branch).await?;
+    let cone = git.cone_of(&request.session)?;
+    cone.check(&repo, branch_at.as_ref().unwrap_or(&base.sha)).await?;
+    Ok(PreImage { branch_at, path_existed: !matches!(found, Found::Nothing), is_recorded: true })
 }
 
 pub(super) async fn make(
@@ -53,6 +53,7 @@ pub(super) async fn make(
     let repo = Repo::open(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
     let base = find_base(git, &repo, request, freshness).await?;
+    let cone = git.cone_of(&request.session)?;
     let _turn = git.locks.turn(&repo.common).await?;
     match find(&repo, request).await? {
         Found::Ours(site) => {
@@ -63,7 +64,7 @@ pub(super) async fn make(
         Found::Nothing => {}
     }
     let is_branch_made = begin_branch(&repo, request, &base).await?;
-    match populate(&repo, request).await {
+    match populate(&repo, request, &base.sha, &cone).await {
         Ok(site) => finished(&repo, request, &site, base).await,
         Err(error) => {
             abandon(git, &repo, request, is_branch_made.then_some(&base.sha)).await;
@@ -201,8 +202,16 @@ async fn begin_branch(
     Ok(false)
 }
 
-/// Registers the worktree and writes its files.
-async fn populate(repo: &Repo, request: &CreateWorkspace) -> Result<Site, WorkspaceError> {
+/// Registers the worktree and writes its files, those of its cone.
+async fn populate(
+    repo: &Repo,
+    request: &CreateWorkspace,
+    base: &Sha,
+    cone: &Cone,
+) -> Result<Site, WorkspaceError> {
+    // The base may be another one than that of the preflight.
+    let tip = repo.branch_at(&request.branch).await?;
+    cone.check(repo, tip.as_ref().unwrap_or(base)).await?;
     if let Some(parent) = request.path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| io_error(parent, &error))?;
     }
@@ -212,6 +221,7 @@ async fn populate(repo: &Repo, request: &CreateWorkspace) -> Result<Site, Worksp
     git.args([request.branch.as_str()]).ok().await?;
     let mut site = site_at(repo, &path).await?;
     site.mark(&request.session)?;
+    cone.apply(&site).await?;
     // As `git worktree add` does it. Filters run here: whoever works in it needs the real files.
     let checkout = ["reset", "--hard", "--quiet", "--no-recurse-submodules"];
     Git::in_worktree(&site.admin, &path, Pace::Bulk).args(checkout).ok().await?;

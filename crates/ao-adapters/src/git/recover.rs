@@ -23,6 +23,7 @@ use super::preserved::{self, Preserved, Work};
 use super::removal;
 use super::repo::{Repo, SessionRefs, Site, io_error, is_occupied, resolved};
 use super::run::{Filters, Git, Pace, split_z};
+use super::sparse::Cone;
 use super::trash::{self, BroughtBack, Entry};
 
 /// File in git's directory of a worktree that names the preserved commit which it was made from.
@@ -204,8 +205,11 @@ impl Recovering<'_> {
         }
         let mut site = self.register(place).await?;
         site.mark(&self.request.session)?;
+        // A configuration that was broken since is no reason to keep work back.
+        let cone = self.git.cone_of(&self.request.session).unwrap_or_default();
+        cone.apply(&site).await?;
         if let Some(work) = work {
-            self.fill(&site, work, &place.head).await?;
+            self.fill(&site, work, &place.head, &cone).await?;
         } else {
             let checkout = ["reset", "--hard", "--quiet", "--no-recurse-submodules"];
             let path = &site.worktree.path;
@@ -294,8 +298,15 @@ impl Recovering<'_> {
         create::site_at(self.repo, &home).await
     }
 
-    /// Writes the files as they were, and the index.
-    async fn fill(&self, site: &Site, work: &Work, head: &Sha) -> Result<(), WorkspaceError> {
+    /// Writes the files as they were, and the index. Of what nobody had changed, a sparse checkout
+    /// has what lies in its cone.
+    async fn fill(
+        &self,
+        site: &Site,
+        work: &Work,
+        head: &Sha,
+        cone: &Cone,
+    ) -> Result<(), WorkspaceError> {
         let path = site.worktree.path.as_path();
         let git = |pace| Git::in_worktree(&site.admin, path, pace);
         let filters = Filters::of(git(Pace::Look)).await?;
@@ -306,15 +317,23 @@ impl Recovering<'_> {
         let changed = git(Pace::Look).args(changed).args([&tree(head), &tree(&work.commit)]);
         let changed = changed.ok().await?;
         let changed: BTreeSet<&[u8]> = split_z(&changed).collect();
+        let index = work.staged.as_ref().unwrap_or(head);
+        let staged = ["diff-tree", "-r", "-z", "--name-only", "--no-renames"];
+        let staged = git(Pace::Look).args(staged).args([&tree(head), &tree(index)]).ok().await?;
+        let staged: BTreeSet<&[u8]> = split_z(&staged).collect();
         let all = git(Pace::Look).args(["ls-files", "-z"]).ok().await?;
         let (kept, plain): (Vec<&[u8]>, Vec<&[u8]>) =
             split_z(&all).partition(|name| changed.contains(name));
+        let (plain, absent): (Vec<&[u8]>, Vec<&[u8]>) =
+            plain.into_iter().partition(|name| cone.has(name) || staged.contains(name));
         let write = ["checkout-index", "-u", "-z", "--stdin"];
         git(Pace::Bulk).without(&filters).args(write).stdin(joined(&kept)).ok().await?;
         // The rest as any checkout writes it.
         git(Pace::Bulk).args(write).stdin(joined(&plain)).ok().await?;
-        let index = work.staged.as_ref().unwrap_or(head);
         git(Pace::Write).args(["read-tree", &tree(index)]).ok().await?;
+        let absent = joined(&absent);
+        let skip = ["update-index", "--skip-worktree", "-z", "--stdin"];
+        git(Pace::Write).args(skip).stdin(absent).ok().await?;
         let refresh = ["update-index", "-q", "--refresh"];
         // Status 1 says that files differ from the index, as they should.
         git(Pace::Bulk).without(&filters).args(refresh).answer().await.map(drop)

@@ -62,6 +62,18 @@ impl Bench {
         ignored: IgnoredRules,
         ignored_by_project: BTreeMap<ProjectId, IgnoredRules>,
     ) -> Self {
+        Self::with(ignored, ignored_by_project, &[])
+    }
+
+    pub(crate) fn with_sparse(dirs: &[&str]) -> Self {
+        Self::with(IgnoredRules::default(), BTreeMap::new(), dirs)
+    }
+
+    fn with(
+        ignored: IgnoredRules,
+        ignored_by_project: BTreeMap<ProjectId, IgnoredRules>,
+        sparse: &[&str],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let tasks = Arc::new(LaterTasks::default());
@@ -69,6 +81,8 @@ impl Bench {
             trash: root.join("trash"),
             ignored,
             ignored_by_project,
+            sparse: sparse.iter().map(|&it| it.to_owned()).collect(),
+            sparse_by_project: BTreeMap::new(),
             fetch_timeout: Duration::from_secs(10),
         };
         let git = Arc::new(GitWorktree::new(config, Arc::clone(&tasks) as Arc<dyn Tasks>));

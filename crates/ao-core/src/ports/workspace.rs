@@ -43,6 +43,14 @@ pub enum WorkspaceError {
         /// The base.
         base: RefName,
     },
+    /// A directory of a sparse checkout cannot be one.
+    #[error("`sparse` names `{directory}`, which {because}")]
+    SparseInvalid {
+        /// What is named.
+        directory: String,
+        /// What is wrong with it: a clause.
+        because: &'static str,
+    },
     /// Something stands at the path already.
     #[error("`{path}` exists already and is not this session's worktree")]
     PathTaken {
@@ -77,6 +85,7 @@ impl WorkspaceError {
             Self::BranchTaken { .. } => "BRANCH_TAKEN",
             Self::BranchInvalid { .. } => "BRANCH_INVALID",
             Self::BaseMissing { .. } => "BASE_MISSING",
+            Self::SparseInvalid { .. } => "SPARSE_INVALID",
             Self::PathTaken { .. } => "PATH_TAKEN",
             Self::GitMissing => "GIT_MISSING",
             Self::Git { .. } => "GIT_FAILED",
@@ -90,6 +99,7 @@ impl WorkspaceError {
             Self::NotARepo { .. }
             | Self::Unborn { .. }
             | Self::BranchInvalid { .. }
+            | Self::SparseInvalid { .. }
             | Self::GitMissing => ErrorKind::User,
             Self::BaseMissing { .. } => ErrorKind::NotFound,
             Self::BranchTaken { .. } | Self::PathTaken { .. } => ErrorKind::Conflict,
@@ -356,6 +366,10 @@ mod tests {
             (WorkspaceError::BranchTaken { branch, at: None }, "BRANCH_TAKEN"),
             (WorkspaceError::BranchInvalid { branch: message() }, "BRANCH_INVALID"),
             (WorkspaceError::BaseMissing { base: RefName::new("main") }, "BASE_MISSING"),
+            (
+                WorkspaceError::SparseInvalid { directory: message(), because: "is" },
+                "SPARSE_INVALID",
+            ),
             (WorkspaceError::PathTaken { path: path() }, "PATH_TAKEN"),
             (WorkspaceError::GitMissing, "GIT_MISSING"),
             (WorkspaceError::Git { message: message() }, "GIT_FAILED"),

@@ -253,12 +253,14 @@ fn a_weight_of_what_can_be_no_agent_is_a_mistake() {
 }
 
 #[test]
-fn a_key_without_effect_is_named() {
-    let text = "[defaults]\nsparse = ['a']\ndisposable = ['target']\n[projects.app]\n\
-                disposable = ['x']\nbase = 'main'\n[capacity]\nmax = 3\n";
-    let keys = parse(text, &[]).unwrap().without_effect();
-    assert_eq!(keys, ["defaults.sparse"]);
-    assert!(parse("[defaults]\nagent = 'x'\n", &[]).unwrap().without_effect().is_empty());
+fn a_directory_of_a_sparse_checkout_outside_of_the_repository_is_a_mistake() {
+    for bad in ["/etc", "../other", "a/../.."] {
+        let text = format!("[projects.app]\nsparse = ['src', '{bad}']\n");
+        let error = parse(&text, &[]).unwrap_err().to_string();
+        let expected = format!("line 2: `sparse`: `{bad}` is no path inside the repository");
+        assert!(error.contains(&expected), "{error}");
+    }
+    assert!(parse("[defaults]\nsparse = ['src', 'docs/api/']\n", &[]).is_ok());
 }
 
 #[test]

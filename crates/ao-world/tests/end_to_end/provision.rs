@@ -43,9 +43,39 @@ fn a_prepared_worktree_has_its_links_copies_and_commands_and_git_sees_none_of_th
     assert!(!work.exists());
     let kept = fs::read_to_string(world.repo().join("node_modules/left-pad/index.js")).unwrap();
     assert_eq!(kept, "1\n");
-    let doctor = world.ao(&["doctor", "--json"]);
-    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    assert!(!doctor.contains("does not act on"), "{doctor}");
+}
+
+#[test]
+fn a_sparse_project_gives_its_agents_only_its_directories() {
+    let world = World::new();
+    for file in ["app/main", "docs/page", "vendor/lib"] {
+        let path = world.repo().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "text\n").unwrap();
+    }
+    git(&world.repo(), &["add", "."]);
+    git(&world.repo(), &["commit", "--quiet", "--message", "files"]);
+    let config = world.home().join("config.toml");
+    fs::write(&config, "[defaults]\nsparse = ['vendor']\n[projects.hello]\nsparse = ['app']\n")
+        .unwrap();
+    world.start();
+    let id = world.spawn("one", "ao report active; exec sleep 600");
+    let session = world.wait_for(&id, "working");
+    let work = std::path::Path::new(session["workspace_path"].as_str().unwrap()).to_owned();
+    assert!(work.join("app/main").exists() && work.join("README.md").exists());
+    assert!(!work.join("docs").exists() && !work.join("vendor").exists());
+    assert_eq!(world.session(&id)["changes"]["files"], 0);
+    let killed = world.json(&["kill", &id]);
+    assert_eq!((&killed["workspace"], &killed["branch"]), (&"removed".into(), &"deleted".into()));
+
+    world.ok(&["stop"]);
+    fs::write(&config, "[projects.hello]\nsparse = ['app/main']\n").unwrap();
+    world.ok(&["start"]);
+    let refused = world.refused(&["spawn", "--project", "hello", "--", "sleep", "600"]);
+    assert_eq!((refused.code.as_str(), refused.exit), ("SPARSE_INVALID", 1));
+    let expected = "`sparse` names `app/main`, which is a file, not a directory";
+    assert!(refused.message.contains(expected), "{refused:?}");
+    assert_eq!(world.worktrees().len(), 1);
 }
 
 #[test]
