@@ -243,14 +243,15 @@ impl LifecycleManager {
             .ok_or_else(|| ObserveError::NoSession { session: session.clone() })
     }
 
-    /// Writes down that the machinery of an ended session was put away.
-    pub(crate) async fn end_phase(&self, session: &SessionId) -> Result<(), StoreError> {
+    /// Writes down that the machinery of an ended session was put away. `false` when others wrote
+    /// it so often meanwhile that it has to be tried again.
+    pub(crate) async fn end_phase(&self, session: &SessionId) -> Result<bool, StoreError> {
         for _ in 0..CONFLICTS_MAX {
-            let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(()) };
+            let Some(loaded) = self.ports.sessions.load(session).await? else { return Ok(true) };
             let is_terminal = loaded.session.lifecycle.is_terminal();
             let is_ended = loaded.session.record.phase == Phase::Ended;
             if loaded.saga.is_some() || !is_terminal || is_ended {
-                return Ok(());
+                return Ok(true);
             }
             let now = self.ports.clock.now();
             let mut next = loaded.session;
@@ -262,11 +263,11 @@ impl LifecycleManager {
             match self.commit(commit).await {
                 // What was used may be written at the same time; what else was decided is read.
                 Err(StoreError::Conflict { .. }) => {}
-                done => return done,
+                done => return done.map(|()| true),
             }
         }
-        // Somebody writes it without pause; a pass that looks at everything tries again.
-        Ok(())
+        // Somebody writes it without pause.
+        Ok(false)
     }
 
     pub(crate) fn message_id(&self) -> MessageId {

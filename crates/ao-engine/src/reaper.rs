@@ -6,6 +6,7 @@
 
 mod agenda;
 mod look;
+mod put_away;
 mod round;
 mod watches;
 
@@ -30,7 +31,7 @@ use tokio::sync::mpsc;
 
 use self::agenda::Agenda;
 use self::look::Target;
-use self::round::is_to_be_put_away;
+use self::put_away::{Remains, is_to_be_put_away};
 use self::watches::{EVENTS_MAX, ServerKey, WatchEvent, Watches, server_key};
 use crate::lifecycle::{LifecycleManager, ObserveError};
 use crate::places::Places;
@@ -121,6 +122,7 @@ pub struct Reaper {
     last_pass: Arc<Mutex<Option<Moment>>>,
     owed: Arc<Mutex<Owed>>,
     agenda: Arc<Agenda>,
+    remains: Remains,
     n_passes: Arc<AtomicU64>,
 }
 
@@ -146,6 +148,7 @@ impl Reaper {
             last_pass: Arc::default(),
             owed: Arc::default(),
             agenda: Arc::default(),
+            remains: Remains::default(),
             n_passes: Arc::default(),
         }
     }
@@ -161,7 +164,7 @@ impl Reaper {
     /// Looks at every session that is not terminal.
     ///
     /// *Flow*: sagas that wait are taken up → one question per server → triage over all answers →
-    /// one fact per session → what ended is put away → free places are given out.
+    /// one fact per session → what ended is put away, beside it → free places are given out.
     ///
     /// *Guarantees*: no input, and twice is the same as once. A session for which all watches stand
     /// and nothing is in doubt costs no question, except in every 12th pass. What a pass that fails
@@ -202,9 +205,9 @@ impl Reaper {
         let gap = if is_gap { Gap::First } else { Gap::None };
         let (report, changed) = self.look_with(&looked, gap, &[]).await?;
         self.watch_all(&live);
-        for session in sessions.iter().filter(|session| is_to_be_put_away(session)) {
-            self.put_away(session).await?;
-        }
+        let ended = sessions.iter().filter(|session| is_to_be_put_away(session));
+        let ended = ended.map(|session| session.record.id.clone());
+        self.put_away_soon(ended.chain(self.remains.take_left()));
         self.put_away_ended(&changed).await?;
         self.places.fill().await?;
         Ok(report)

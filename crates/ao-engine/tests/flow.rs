@@ -98,6 +98,45 @@ fn a_kill_ends_children_that_left_the_terminal_and_ignore_the_request() {
 }
 
 #[test]
+fn a_kill_ends_what_only_its_control_group_leads_to() {
+    let world = World::new(5);
+    world.machine.keep_groups();
+    let id = world.spawn("mute");
+    let agent = world.machine.agent_of(&id).unwrap().pid;
+    let parent = world.machine.start_child(agent);
+    let strays = [world.machine.start_child(parent), world.machine.start_child(parent)];
+    for stray in strays {
+        world.machine.leave_session(stray);
+        world.machine.drop_nonce(stray);
+        world.machine.ignore_signals(stray);
+    }
+    world.machine.kill_process(parent);
+    let stranger = world.machine.start_process(None);
+    world.kill(&id);
+    assert_eq!(world.running(), [stranger]);
+    assert_eq!(world.machine.n_calls(Op::KillGroup), 1, "one stroke, after they were asked");
+    world.check_clean();
+}
+
+#[test]
+fn a_group_with_somebody_who_is_spared_is_not_ended_at_once() {
+    let world = World::new(5);
+    world.machine.keep_groups();
+    let id = world.spawn("mute");
+    let agent = world.machine.agent_of(&id).unwrap().pid;
+    let (caller, stubborn) = (world.machine.start_child(agent), world.machine.start_child(agent));
+    for child in [caller, stubborn] {
+        world.machine.leave_session(child);
+        world.machine.ignore_signals(child);
+    }
+    let engine = world.engine();
+    let kill = engine.sessions.kill(&id, RemovalMode::Careful, Some(caller));
+    world.tasks.block_on(kill).unwrap();
+    assert_eq!(world.running(), [caller]);
+    assert_eq!(world.machine.n_calls(Op::KillGroup), 0);
+}
+
+#[test]
 fn a_repeated_request_makes_one_session() {
     let world = World::new(6);
     let engine = world.engine();

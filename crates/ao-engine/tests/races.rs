@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ao_core::ports::{Clock as _, RemovalMode};
 use ao_core::record::ActivityState;
+use ao_core::session::Phase;
 use ao_engine::SendRequest;
 use ao_testkit::machine::{Fault, Op};
 
@@ -68,16 +69,44 @@ fn a_dialog_that_opens_while_text_is_pasted_gets_no_enter() {
 }
 
 #[test]
-fn a_terminal_that_stayed_is_put_away_by_a_later_pass() {
+fn a_terminal_that_stayed_is_put_away_by_the_next_pass() {
     let world = World::new(4);
     let id = world.spawn("mute");
     world.until_status(&id, "working");
     world.machine.fail_next(Op::Destroy, Fault::Refuse);
     world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
     world.until(&id, |session| session.lifecycle.is_terminal());
-    world.pass_time(Duration::from_mins(3));
+    // Two intervals of the reaper, far from the next pass that looks at everything.
+    world.pass_time(Duration::from_secs(10));
     assert_eq!(world.machine.sessions(), []);
     world.check(&id, "errored (terminated/agent_process_exited, exited/process_missing, ended, worktree present)");
+}
+
+#[test]
+fn many_ends_at_once_keep_neither_each_other_nor_a_death_waiting() {
+    const ENDED: usize = 16;
+    const EACH: Duration = Duration::from_secs(4);
+    let world = World::new(11);
+    let ids: Vec<_> = (0..ENDED).map(|_| world.spawn("mute")).collect();
+    let last = world.spawn("mute");
+    ids.iter().chain([&last]).for_each(|id| world.until_status(id, "working"));
+    for id in &ids {
+        world.machine.fail_next(Op::Destroy, Fault::Slow(EACH));
+        world.machine.kill_process(world.machine.agent_of(id).unwrap().pid);
+    }
+    let began = world.clock.now();
+    let passed = || world.clock.now().since(&began);
+    for id in &ids {
+        world.until(id, |session| session.lifecycle.is_terminal());
+    }
+    // While terminals are still being ended, another death is seen.
+    world.machine.kill_process(world.machine.agent_of(&last).unwrap().pid);
+    world.until(&last, |session| session.lifecycle.is_terminal());
+    assert!(passed() < EACH * 2, "{:?}", passed());
+    for id in &ids {
+        world.until(id, |session| session.record.phase == Phase::Ended);
+    }
+    assert!(passed() < EACH * 4, "one after the other they take {:?}", EACH * 16);
 }
 
 #[test]

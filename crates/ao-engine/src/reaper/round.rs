@@ -1,12 +1,11 @@
-//! One round of looks: ask the servers, have triage group what died, have each look decided, and put
-//! away what ended.
+//! One round of looks: ask the servers, have triage group what died, have each look decided.
 
 use std::collections::BTreeMap;
 
 use ao_core::fact::{Fact, FactKind, LookFact};
 use ao_core::ids::SessionId;
 use ao_core::ports::StoreError;
-use ao_core::session::{Phase, ServerIdentity, Session};
+use ao_core::session::{ServerIdentity, Session};
 use ao_core::step::Ask;
 use ao_core::triage::{Seen, announce, triage};
 use futures_util::StreamExt as _;
@@ -111,43 +110,4 @@ impl Reaper {
             Err(ObserveError::Store(error)) => Err(error),
         }
     }
-
-    /// Puts away those of these sessions that have ended.
-    pub(super) async fn put_away_ended(&self, changed: &[SessionId]) -> Result<(), StoreError> {
-        for id in changed {
-            if let Some(session) = self.ports.sessions.get(id).await?
-                && is_to_be_put_away(&session)
-            {
-                self.put_away(&session).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts away what an ended session leaves: its last screen is kept, its dead terminal goes. Its
-    /// worktree stays: that is for a person to decide; and so does its launch file, whose
-    /// environment a restore needs. What cannot be put away now is left to a later pass that looks
-    /// at everything.
-    pub(super) async fn put_away(&self, session: &Session) -> Result<(), StoreError> {
-        let record = &session.record;
-        if let Some(handle) = &record.handle
-            && handle.process.boot == self.ports.processes.boot()
-        {
-            self.runner.save_screen(record, handle).await;
-            if let Err(trouble) = self.runner.end_runtime(handle).await {
-                tracing::warn!(session = %record.id, %trouble, "A dead terminal stays for now.");
-                return Ok(());
-            }
-        }
-        if let Some(nonce) = &record.nonce {
-            self.ports.processes.forget_group(nonce).await;
-        }
-        self.lifecycle.end_phase(&record.id).await
-    }
-}
-
-pub(super) fn is_to_be_put_away(session: &Session) -> bool {
-    session.lifecycle.is_terminal()
-        && session.record.phase == Phase::Running
-        && session.lifecycle.intent.is_none()
 }
