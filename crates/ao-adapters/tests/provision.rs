@@ -11,7 +11,10 @@ use std::time::Duration;
 use ao_adapters::cmd::Cmd;
 use ao_adapters::provision::DiskProvisioner;
 use ao_core::ids::SessionId;
-use ao_core::ports::{Ensured, ProvisionError, ProvisionRequest, Provisioner as _, Provisions};
+use ao_core::ports::{
+    BoxFuture, Ensured, ProvisionError, ProvisionRequest, Provisioner, Provisions,
+};
+use ao_testkit::contract::provisioner::{CommandEnd, ProvisionerHarness};
 use tempfile::TempDir;
 
 struct Place {
@@ -197,4 +200,54 @@ async fn what_a_command_leaves_running_is_not_waited_for() {
     let pid = fs::read_to_string(place.work().join("pid")).unwrap();
     let killed = Cmd::new("kill").arg(pid.trim()).run().await.unwrap();
     assert!(killed.status.success(), "it was ended with the command");
+}
+
+/// Worktrees of one repository, and commands that leave nothing behind.
+struct Harness(Place);
+
+impl ProvisionerHarness for Harness {
+    fn provisioner(&self) -> &dyn Provisioner {
+        &self.0.provisioner
+    }
+
+    fn request<'a>(&'a self, session: &'a str) -> BoxFuture<'a, ProvisionRequest> {
+        Box::pin(async move {
+            for name in ["linked", "copied"] {
+                fs::write(self.0.repo().join(name), "text\n").unwrap();
+            }
+            let path = self.0.dir.path().join(session);
+            let name = path.to_str().unwrap();
+            git(&self.0.repo(), &["worktree", "add", "-q", "--detach", name]).await;
+            let session = SessionId::parse(session).unwrap();
+            ProvisionRequest { session, path, ..self.0.request(&[], &[], &[]) }
+        })
+    }
+
+    fn command(&self, end: CommandEnd) -> String {
+        let command = match end {
+            CommandEnd::Well => "true",
+            CommandEnd::Badly => "exit 7",
+            CommandEnd::Never => "exec sleep 600",
+        };
+        command.to_owned()
+    }
+
+    fn renew<'a>(&'a self, request: &'a ProvisionRequest) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let (repo, name) = (self.0.repo(), request.path.to_str().unwrap());
+            git(&repo, &["worktree", "remove", "--force", name]).await;
+            git(&repo, &["worktree", "add", "-q", "--detach", name]).await;
+        })
+    }
+}
+
+mod contract {
+    use super::{Harness, Place, ProvisionerHarness};
+
+    fn with(claim: &impl AsyncFn(&dyn ProvisionerHarness)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { claim(&Harness(Place::new().await)).await });
+    }
+
+    ao_testkit::provisioner_contract!(with);
 }

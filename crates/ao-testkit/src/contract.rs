@@ -12,6 +12,7 @@ pub mod agent_files;
 pub mod launches;
 pub mod notifier;
 pub mod processes;
+pub mod provisioner;
 pub mod runtime;
 pub mod store;
 pub mod workspace;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ao_core::ids::SessionId;
-use ao_core::ports::{BoxFuture, Ensured, ProvisionError, ProvisionRequest, Provisioner};
+use ao_core::ports::{
+    BoxFuture, Ensured, ProvisionError, ProvisionRequest, Provisioner, is_inside,
+};
 
 use crate::tasks::yield_now;
 
@@ -69,6 +71,10 @@ impl Provisioner for FakeProvisioner {
                 return Ok(Ensured::AlreadyThere);
             }
             let placed = [&request.provisions.link[..], &request.provisions.copy[..]].concat();
+            if let Some(outside) = placed.iter().find(|path| !is_inside(path)) {
+                let message = "it is no path inside the repository".to_owned();
+                return Err(ProvisionError::Path { path: outside.into(), message });
+            }
             self.state().logs.insert(request.session.clone(), placed.join("\n"));
             Ok(Ensured::Done)
         })

@@ -5,4 +5,5 @@
 mod agent;
 mod machine;
 mod notifier;
+mod provisioner;
 mod workspace;
