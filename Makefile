@@ -60,6 +60,9 @@ chaos: ## Clients and disasters on the real daemon for MINUTES=10, then a look f
 sweep: ## Cut the real daemon short at its n-th write (ACTS=spawn,kill FAULTS=kill,nospace,io FROM=n STRIDE=n LAST=n REPORT=1)
 	@scripts/sweep ACTS='$(ACTS)' FAULTS='$(FAULTS)' FROM='$(FROM)' STRIDE='$(STRIDE)' LAST='$(LAST)' REPORT='$(REPORT)'
 
+outside: ## Faults outside of us at full length: a database held for a minute, 200 agents that die at once (LOCKED_S=n, VICTIMS=n)
+	@LOCKED_S='$(LOCKED_S)' VICTIMS='$(VICTIMS)' scripts/outside
+
 bench-hooks: ## How long an agent stands still for one of its hooks
 	cargo bench --locked --package ao-world --bench hooks
 

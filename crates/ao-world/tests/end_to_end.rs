@@ -5,6 +5,7 @@
 mod bad_input;
 mod capacity;
 mod cleanup;
+mod clocks;
 mod crash;
 mod damage;
 mod death;

@@ -4,20 +4,42 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{World, is_running, refusal, wait_until};
-use crate::tools::{processes_with, succeeded};
+use crate::tools::{processes_with, succeeded, waited_for};
 
 const WORKER: &str = "ao report active; exec sleep 600";
 
 /// Children of the agent that has many.
 const CHILDREN: usize = 200;
 
-/// Sessions that die at once.
+/// Sessions that die at once, unless `AO_TEST_VICTIMS` says how many.
 const VICTIMS: usize = 24;
+
+/// Seconds for which somebody else holds the database, unless `AO_TEST_LOCKED_S` says how many.
+const LOCKED_S: usize = 2;
+
+/// Seconds within which a command answers whatever the database does.
+const ANSWER_S: usize = 20;
+
+/// A number that a longer run gives in the environment.
+fn given(name: &str, otherwise: usize) -> usize {
+    let given = std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok());
+    given.unwrap_or(otherwise)
+}
+
+/// A world whose passes are a second apart, for what only a pass sees.
+fn with_passes() -> World {
+    let world = World::new();
+    let mut start = world.command(&["start"]);
+    succeeded(&["start"], &start.env("AO_REAPER_INTERVAL", "1s").output().unwrap());
+    world.ok(&["project", "add", world.repo().to_str().unwrap(), "--id", "hello"]);
+    world
+}
 
 #[test]
 fn a_kill_ends_two_hundred_children_that_do_not_want_to_end() {
@@ -44,18 +66,19 @@ fn a_kill_ends_two_hundred_children_that_do_not_want_to_end() {
 
 #[test]
 fn many_agents_that_die_at_once_are_one_incident() {
-    let world = World::new();
     // A mass death without a cause is believed in the pass after the one that saw it first.
-    let mut start = world.command(&["start"]);
-    succeeded(&["start"], &start.env("AO_REAPER_INTERVAL", "1s").output().unwrap());
-    world.ok(&["project", "add", world.repo().to_str().unwrap(), "--id", "hello"]);
-    let ids: Vec<String> = (0..VICTIMS).map(|n| world.spawn(&format!("v{n}"), WORKER)).collect();
+    let world = with_passes();
+    let victims = given("AO_TEST_VICTIMS", VICTIMS);
+    let ids: Vec<String> = (0..victims).map(|n| world.spawn(&format!("v{n}"), WORKER)).collect();
     let pids: Vec<Pid> = ids.iter().map(|id| world.pid(id)).collect();
     for pid in &pids {
         kill_process(*pid, Signal::KILL).unwrap();
     }
     for id in &ids {
         world.wait_for(id, "errored");
+    }
+    for id in &ids {
+        wait_until("its terminal is put away", || world.session(id)["phase"] == "ended");
     }
     let told = || world.json(&["inbox"]).as_array().cloned().unwrap_or_default();
     wait_until("a person is told", || !told().is_empty());
@@ -101,11 +124,8 @@ fn a_tmux_that_is_removed_is_said_and_ends_nothing() {
 
 #[test]
 fn a_home_that_is_moved_away_and_back_loses_no_session() {
-    let world = World::new();
     // A look that begins while it is away is in doubt until the next pass.
-    let mut start = world.command(&["start"]);
-    succeeded(&["start"], &start.env("AO_REAPER_INTERVAL", "1s").output().unwrap());
-    world.ok(&["project", "add", world.repo().to_str().unwrap(), "--id", "hello"]);
+    let world = with_passes();
     let id = world.spawn("one", WORKER);
     let (home, away) = (world.home(), world.path("away"));
     let pid = world.pid(&id);
@@ -135,18 +155,44 @@ fn a_daemon_whose_home_was_replaced_ends_and_leaves_its_agents() {
 
 #[test]
 fn a_database_that_somebody_else_holds_is_waited_for_and_nothing_is_lost() {
-    let world = World::started();
-    let id = world.spawn("one", "ao report active; read -r line; ao report idle; exec sleep 600");
+    let world = with_passes();
+    let script = "ao report active; while [ ! -e \"$1/say\" ]; do sleep 0.1; done; \
+                  ao report waiting_input; read -r line; ao report idle; exec sleep 600";
+    let id = world.spawn("one", script);
+    let dying = world.spawn("two", WORKER);
     world.wait_for(&id, "working");
+    world.wait_for(&dying, "working");
+    let agent = world.pid(&dying);
     let holder = Connection::open(world.home().join("ao.db")).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    // What is known can be read.
-    assert_eq!(world.session(&id)["status"], "working");
-    let args = ["send", id.as_str(), "go on", "--json"];
-    let refused = refusal(&args, &world.ao(&args));
-    assert!(refused.message.contains("database"), "{refused:?}");
+    // One agent says something and another one dies: neither can be written down.
+    fs::write(world.path("say"), "").unwrap();
+    kill_process(agent, Signal::KILL).unwrap();
+    let for_max = Duration::from_secs(given("AO_TEST_LOCKED_S", LOCKED_S).try_into().unwrap());
+    let mut n_refused = 0;
+    waited_for(for_max, || {
+        // What is known can be read, and what is asked for is refused within a bound.
+        assert_eq!(world.session(&id)["status"], "working");
+        let args = ["send", id.as_str(), "too early", "--json"];
+        let mut bounded = crate::tools::program("timeout");
+        bounded.arg(ANSWER_S.to_string()).arg(env!("CARGO_BIN_EXE_ao-world-ao")).args(args);
+        let ao = world.command(&[]);
+        bounded.env_clear().envs(ao.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let refused = refusal(&args, &bounded.output().unwrap());
+        assert!(refused.message.contains("database"), "{refused:?}");
+        n_refused += 1;
+        false
+    });
+    assert!(n_refused > 0);
     holder.execute_batch("ROLLBACK").unwrap();
     drop(holder);
+    // It goes on by itself.
+    world.wait_for(&id, "needs_input");
+    world.wait_for(&dying, "errored");
     world.ok(&["send", &id, "go on"]);
     world.wait_for(&id, "idle");
+    let messages = world.json(&["messages", &id]);
+    let texts: Vec<_> = messages.as_array().unwrap().iter().map(|it| &it["text"]).collect();
+    assert_eq!(texts, ["go on"], "what was refused is not typed later: {n_refused} were");
+    assert_eq!(world.json(&["inbox"]).as_array().unwrap().len(), 2, "a question and a death");
 }
