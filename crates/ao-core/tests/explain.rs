@@ -749,3 +749,23 @@ fn what_starts_a_session_is_what_it_waits_for() {
         assert_eq!(told.would_change.first().map(String::as_str), Some(expect), "{reason}");
     }
 }
+
+#[test]
+fn a_goodbye_is_not_what_a_status_rests_on() {
+    let mut script = Script::new();
+    script.say("seed app-1");
+    script.say("launched app-1 full");
+    script.say("5s signal app-1 active");
+    script.say("8s signal app-1 exited");
+    let told = script.say("10s explain app-1").join("\n");
+    assert!(told.contains("saw: activity active from hook"), "{told}");
+}
+
+#[test]
+fn a_restore_is_known_by_its_rule_when_its_entry_is_no_longer_kept() {
+    let mut session = seeded(1);
+    session.lifecycle.session.reason = SessionReason::RestoreRequested;
+    let told = explain(&session, &Beside::default(), &policy(), &at_s(30));
+    assert_eq!(told.decided.rule, Some(Rule::RestoreRequested));
+    assert_eq!((told.decided.values, told.decided.at), (None, None));
+}

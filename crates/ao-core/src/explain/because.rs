@@ -73,10 +73,8 @@ fn leads_to(lifecycle: &Lifecycle) -> &'static [Rule] {
     let reason = lifecycle.session.reason;
     match lifecycle.session.state {
         SessionState::NotStarted if lifecycle.launch.is_some() => &[Rule::Launched, Rule::Healthy],
-        SessionState::NotStarted if reason == SessionReason::RestoreRequested => {
-            &[Rule::RestoreRequested, Rule::PlaceFound]
-        }
-        SessionState::NotStarted => &[Rule::PlaceFound, Rule::RestoreRequested],
+        // What was only asked for is given the likeliest after a restore alone.
+        SessionState::NotStarted => &[Rule::RestoreRequested, Rule::PlaceFound],
         SessionState::Working | SessionState::Idle | SessionState::NeedsInput => {
             &[Rule::Settled, Rule::ClaimedDone, Rule::Healthy]
         }
