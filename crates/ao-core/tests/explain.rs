@@ -250,6 +250,49 @@ fn kill_saga(because: Option<&str>) -> Saga {
 }
 
 #[test]
+fn a_start_that_is_tried_again_says_how_often_it_was() {
+    let mut session = seeded(1);
+    session.record.phase = Phase::Worktree;
+    let check = |attempts: u32, expect: &str| {
+        let saga = Saga { kind: SagaKind::Spawn, attempts, ..kill_saga(None) };
+        let beside = Beside { saga: Some(&saga), ..Beside::default() };
+        let told = explain(&session, &beside, &policy(), &at_s(30));
+        let phase = told.facts.iter().find(|fact| fact.kind == "phase").unwrap();
+        assert_eq!(phase.value, expect);
+    };
+    check(0, "worktree");
+    check(1, "worktree, tried 1 time so far");
+    check(2, "worktree, tried 2 times so far");
+}
+
+#[test]
+fn of_many_pull_requests_the_newest_and_the_worst_are_told_value_by_value() {
+    let told = |n_last: u32| {
+        let mut script = Script::new();
+        script.say("seed app-1");
+        script.say("launched app-1 full");
+        script.say("1s signal app-1 active");
+        // The first one is the worst: the session shows it.
+        script.say("5s pr app-1 #1 head=h1 checks=lint");
+        for n in 2..=n_last {
+            script.say(&format!("5s pr app-1 #{n} head=h{n}"));
+        }
+        script.say("20s explain app-1")
+    };
+    let heads = |lines: &[String]| -> Vec<String> {
+        let heads = lines.iter().filter_map(|line| line.trim().strip_prefix("fact head: #"));
+        heads.map(|head| head.split(':').next().unwrap().to_owned()).collect()
+    };
+    let numbers = |numbers: &[u32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let ten = told(10);
+    assert_eq!(heads(&ten), numbers(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
+    let twelve = told(12);
+    assert_eq!(heads(&twelve), numbers(&[1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]));
+    let lives = twelve.iter().filter(|line| line.contains("fact pull_request: #"));
+    assert_eq!(lives.count(), 12);
+}
+
+#[test]
 fn a_teardown_that_is_pending_says_why_and_holds_the_restore_back() {
     let mut session = ended(SessionReason::ManuallyKilled);
     session.lifecycle.intent = Some(EndIntent::Kill);
