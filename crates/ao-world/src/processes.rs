@@ -8,22 +8,34 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How often processes are looked for that a killed one had begun.
 const ROUNDS_MAX: usize = 3;
 
+/// How often a group is tried to be taken away whose last process has just been killed.
+const TRIES_MAX: usize = 1_000;
+
 /// Every process that has this in its environment (`AO_HOME=/somewhere`).
 pub fn with_variable(variable: &str) -> Vec<Pid> {
     let has_it = |pid: &Pid| environment(*pid).iter().any(|it| it == variable.as_bytes());
     all().into_iter().filter(has_it).collect()
 }
 
-/// Kills every process that has this in its environment, and those that they began meanwhile.
+/// Kills every process that has this in its environment, and those that they began meanwhile. Of a
+/// home (`AO_HOME=/somewhere`), what is in its control groups as well.
 pub fn end_all(variable: &str) {
     for _ in 0..ROUNDS_MAX {
         let found = with_variable(variable);
         if found.is_empty() {
-            return;
+            break;
         }
         for pid in found {
             // One that ended meanwhile is as good.
             kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+    if let Some(home) = variable.strip_prefix("AO_HOME=") {
+        for _ in 0..TRIES_MAX {
+            if end_groups(Path::new(home)) {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 }
