@@ -390,6 +390,10 @@ fn a_message_is_told_until_its_fate_is_known_with_what_holds_it() {
         }
         if state == MessageState::InDoubt {
             assert!(said.iter().all(|it| it.contains("`ao send app-1`")), "{said:#?}");
+            for what in ["the daemon stopped", "Enter was pressed", "a dialog opened", "was begun"]
+            {
+                assert!(said.iter().any(|it| it.contains(what)), "{what}: {said:#?}");
+            }
         }
     }
 }
@@ -413,6 +417,36 @@ fn a_message_behind_another_names_it_and_one_in_doubt_of_an_old_launch_is_histor
     let told = explain(&session, &beside, &policy(), &at_s(65)).messages;
     assert_eq!(told.len(), 2, "{told:#?}");
     assert!(told[1].sentence.contains("message `m-2` before it"), "{told:#?}");
+}
+
+#[test]
+fn a_message_waits_behind_what_goes_first_and_not_behind_what_waits_for_it() {
+    let mut session = launched(1, "full");
+    session.record.launch_id.clone_from(&message(MessageState::Queued, None).launch);
+    let named = |id: &str, state, lane| Message {
+        id: MessageId::parse(id).unwrap(),
+        lane,
+        ..message(state, None)
+    };
+    let check = |others: &[Message], expect: &str| {
+        let behind = Message {
+            reason: Some(MessageReason::Behind),
+            ..named("m-9", MessageState::Queued, Lane::Human)
+        };
+        let messages: Vec<Message> = others.iter().cloned().chain([behind]).collect();
+        let beside = Beside { messages: &messages, ..Beside::default() };
+        let told = explain(&session, &beside, &policy(), &at_s(65)).messages;
+        let last = &told.last().unwrap().sentence;
+        assert!(last.contains(expect), "{expect}: {last}");
+    };
+    let automatic = named("m-1", MessageState::Queued, Lane::Automatic);
+    let human = named("m-2", MessageState::Queued, Lane::Human);
+    let typed = named("m-3", MessageState::Typed, Lane::Automatic);
+    let done = named("m-4", MessageState::Acknowledged, Lane::Human);
+    check(&[], "an earlier message is not finished");
+    check(std::slice::from_ref(&automatic), "an earlier message is not finished");
+    check(&[automatic.clone(), human], "message `m-2` before it");
+    check(&[automatic, done, typed], "message `m-3` before it");
 }
 
 fn key(reaction: ReactionKind) -> IncidentKey {
@@ -509,6 +543,8 @@ fn the_end_of_a_pause_is_among_what_would_change_it() {
     let first = &told.would_change[0];
     assert!(first.contains("in 60 min") && first.contains("`needs_input`"), "{first}");
     let paused = told.facts.iter().find(|fact| fact.kind == "paused_until").unwrap();
+    let goes_on = told.would_change.iter().any(|it| it.contains("makes it `working`"));
+    assert!(goes_on, "{:#?}", told.would_change);
     assert_eq!(paused.value, "a usage limit that ends in 60 min");
     assert_eq!(paused.at, Some(at_s(10).wall), "its age is that of the word, not of the end");
 }

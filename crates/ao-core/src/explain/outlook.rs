@@ -58,7 +58,7 @@ fn shown(lifecycle: &Lifecycle, verdict: SessionVerdict) -> String {
 fn had_told(lifecycle: &Lifecycle, state: ActivityState) -> Lifecycle {
     let at = lifecycle.state_since;
     let activity = Some(Activity { state, at, source: ActivitySource::Hook, detail: None });
-    let mut next = Lifecycle { activity, paused_until: None, ..lifecycle.clone() };
+    let mut next = Lifecycle { activity, ..lifecycle.clone() };
     next.session = settle(&next);
     next
 }
