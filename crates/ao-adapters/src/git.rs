@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ao_core::ids::{ProjectId, SessionId};
+use ao_core::ids::{HomeId, ProjectId, SessionId};
 use ao_core::ports::{
     Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, DiffStat, Ensured, Recovery, Removal,
-    RemovalMode, Tasks, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    RemovalMode, Tasks, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, WorkspaceTrace,
+    Worktree,
 };
 use ao_core::saga::PreImage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -48,6 +49,7 @@ mod run;
 mod scratch;
 mod sparse;
 mod sweep;
+mod traces;
 mod trash;
 
 use base::{Fetches, Freshness};
@@ -60,6 +62,8 @@ use trash::{Disposal, Entry};
 /// Where removed worktrees go, what of them is worth nothing, and how long a remote may take.
 #[derive(Debug, Clone)]
 pub struct GitConfig {
+    /// The marker of this home, in the mark of each of its worktrees.
+    pub home: HomeId,
     /// The trash. Worktrees on another file system get one beside them.
     pub trash: PathBuf,
     /// What becomes of ignored files in projects without rules of their own.
@@ -137,6 +141,10 @@ impl GitWorktree {
         Cone::of(own.unwrap_or(&self.config.sparse))
     }
 
+    async fn repo(&self, dir: &Path) -> Result<Repo, WorkspaceError> {
+        Repo::open(dir, &self.config.home).await
+    }
+
     /// Where indexes of our own are put for the time of a call.
     fn scratch(&self) -> PathBuf {
         self.config.trash.join("scratch")
@@ -156,7 +164,7 @@ impl GitWorktree {
     }
 
     async fn look(&self, request: &CreateWorkspace) -> Result<WorkspaceLook, WorkspaceError> {
-        let repo = Repo::open(&request.repo).await?;
+        let repo = self.repo(&request.repo).await?;
         let path = resolved(&request.path);
         let sites = repo.sites().await?;
         let Some(site) = sites.iter().find(|site| is_of(site, request, &path)) else {
@@ -185,7 +193,7 @@ impl GitWorktree {
     }
 
     async fn diff_text(&self, request: &CreateWorkspace) -> Result<String, WorkspaceError> {
-        let repo = Repo::open(&request.repo).await?;
+        let repo = self.repo(&request.repo).await?;
         let path = resolved(&request.path);
         let sites = repo.sites().await?;
         let site = sites.iter().find(|site| is_of(site, request, &path));
@@ -263,7 +271,7 @@ impl Workspace for GitWorktree {
         request: &'a CreateWorkspace,
     ) -> BoxFuture<'a, Result<Option<String>, WorkspaceError>> {
         Box::pin(async move {
-            let repo = Repo::open(&request.repo).await?;
+            let repo = self.repo(&request.repo).await?;
             let base = request.base.as_ref();
             let found = base::resolve(&repo, base, Freshness::Asked, &self.fetches).await?;
             Ok(found.stale)
@@ -284,7 +292,7 @@ impl Workspace for GitWorktree {
         Box::pin(async move {
             let mut roots = vec![self.config.trash.clone()];
             for repo in &request.repos {
-                match Repo::open(repo).await {
+                match self.repo(repo).await {
                     Ok(repo) => roots.push(trash::root_in(&repo)),
                     Err(error) => tracing::debug!(%error, "A repository has no trash to sweep."),
                 }
@@ -305,7 +313,14 @@ impl Workspace for GitWorktree {
     }
 
     fn list<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Result<Vec<Worktree>, WorkspaceError>> {
-        Box::pin(async move { Repo::open(repo).await?.list().await })
+        Box::pin(async move { self.repo(repo).await?.list().await })
+    }
+
+    fn traces<'a>(
+        &'a self,
+        repo: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<WorkspaceTrace>, WorkspaceError>> {
+        Box::pin(traces::traces(self, repo))
     }
 
     fn inspect<'a>(
@@ -328,7 +343,7 @@ impl Workspace for GitWorktree {
         patterns: &'a [String],
     ) -> BoxFuture<'a, Result<Ensured, WorkspaceError>> {
         Box::pin(async move {
-            let repo = Repo::open(repo).await?;
+            let repo = self.repo(repo).await?;
             let _turn = self.locks.turn(&repo.common).await?;
             exclude::ensure(&repo.common, patterns)
         })
@@ -337,7 +352,7 @@ impl Workspace for GitWorktree {
     fn discover<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<PathBuf, WorkspaceError>> {
         Box::pin(async move {
             let dir = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-            let top = Repo::open(dir).await?.top().await?;
+            let top = self.repo(dir).await?.top().await?;
             Ok(top.canonicalize().unwrap_or(top))
         })
     }

@@ -232,6 +232,10 @@ impl Processes for LinuxProcesses {
         }
     }
 
+    fn nonce_of(&self, pid: Pid) -> Option<Nonce> {
+        Nonce::parse(nonce_in_environment(pid)?).ok()
+    }
+
     fn probe(&self, process: &ProcessIdentity) -> ProcessProbe {
         if process.boot != self.boot {
             return ProcessProbe::Dead;

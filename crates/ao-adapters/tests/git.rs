@@ -8,6 +8,7 @@ mod looks;
 mod recover;
 mod removal;
 mod sparse;
+mod traces;
 mod trash;
 
 use ao_testkit::contract::workspace::workspace_contract;

@@ -92,6 +92,7 @@ impl Harness {
             directory: self.dir.path().to_owned(),
             argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
             env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            origin: None,
         }
     }
 

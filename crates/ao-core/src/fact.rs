@@ -210,6 +210,9 @@ closed_enum! {
 pub enum Outcome {
     /// A launch runs: exec was proven.
     Launched(Launch),
+    /// A launch was found running that the record does not know, and was proven to be the session's:
+    /// the record is new, or older than the launch.
+    Adopted(Launch),
     /// A spawn or restore failed and was unwound.
     SpawnFailed,
     /// Somebody asked for the end.

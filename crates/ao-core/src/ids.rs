@@ -172,6 +172,14 @@ impl SessionId {
     pub fn of(project: &ProjectId, n: u64) -> Self {
         Self(format!("{project}-{n}"))
     }
+
+    /// Its number among the sessions of a project; `None` when it is none of them.
+    pub fn number_in(&self, project: &ProjectId) -> Option<u64> {
+        let number = self.0.strip_prefix(project.as_str())?.strip_prefix('-')?;
+        // Written in one way only: `app-01` is another name than `app-1`.
+        let n: u64 = number.parse().ok()?;
+        (n.to_string() == number).then_some(n)
+    }
 }
 
 /// Names that came from outside and are only ever compared and shown, never used as a path.
@@ -321,6 +329,17 @@ mod tests {
         check("a_1", "ok a_1");
         let longest = "a".repeat(ID_LEN_MAX);
         check(&longest, &format!("ok {longest}"));
+    }
+
+    #[test]
+    fn a_session_is_numbered_among_those_of_its_own_project() {
+        let (app, other) = (ProjectId::parse("app").unwrap(), ProjectId::parse("app-web").unwrap());
+        let number = |text: &str, of| SessionId::parse(text).unwrap().number_in(of);
+        assert_eq!(number("app-12", &app), Some(12));
+        assert_eq!(number("app-web-3", &other), Some(3));
+        for text in ["app-web-3", "app", "app-01", "app-x", "web-1", "app-99999999999999999999"] {
+            assert_eq!(number(text, &app), None, "{text}");
+        }
     }
 
     #[test]

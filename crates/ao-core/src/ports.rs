@@ -19,13 +19,13 @@ mod workspace;
 
 pub use agent::{Agent, AgentError, AgentEvent, Invocation, LaunchRequest, RunningAgent};
 pub use agent_files::{AgentFiles, FilePart, FileTail};
-pub use launches::{LaunchFile, LaunchProof, Launches, LaunchesError};
+pub use launches::{LaunchFile, LaunchOrigin, LaunchProof, Launches, LaunchesError};
 pub use notifier::{Notifier, NotifyError};
 pub use processes::{ProcessEnd, ProcessError, ProcessSignal, Processes};
 pub use provisioner::{ProvisionError, ProvisionRequest, Provisioner, Provisions, is_inside};
 pub use runtime::{
-    AttachMode, CreateRuntime, Cursor, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
-    ServerLook, Terminal, TerminalLook,
+    AttachMode, CreateRuntime, Cursor, HandleLook, PaneFound, PaneLook, Runtime, RuntimeError,
+    ServerAnswer, ServerEvent, ServerFound, ServerLook, Terminal, TerminalLook,
 };
 pub use screens::{Screens, ScreensError};
 pub use store::{
@@ -35,8 +35,9 @@ pub use store::{
 };
 pub use system::{Clock, IdGen, Tasks};
 pub use workspace::{
-    Appraisal, CreateWorkspace, CreatedWorkspace, DiffStat, Recovery, Removal, RemovalMode,
-    TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    Appraisal, CreateWorkspace, CreatedWorkspace, DiffStat, MarkedBy, MarkedWorktree, Recovery,
+    Removal, RemovalMode, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, WorkspaceTrace,
+    Worktree,
 };
 
 /// A future that can be held behind a `dyn` port.

@@ -52,6 +52,8 @@ closed_enum! {
         QueuedForCapacity = "queued_for_capacity",
         /// A restore was asked for, not running yet.
         RestoreRequested = "restore_requested",
+        /// Found running, by a daemon that had no record of its launch.
+        Adopted = "adopted",
         /// The agent showed itself.
         AgentAcknowledged = "agent_acknowledged",
         /// A turn runs.

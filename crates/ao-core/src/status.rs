@@ -91,6 +91,7 @@ fn ended(reason: SessionReason) -> Status {
         SessionReason::SpawnRequested
         | SessionReason::QueuedForCapacity
         | SessionReason::RestoreRequested
+        | SessionReason::Adopted
         | SessionReason::AgentAcknowledged
         | SessionReason::TaskInProgress
         | SessionReason::PrCreated

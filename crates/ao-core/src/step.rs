@@ -130,6 +130,8 @@ closed_enum! {
         NoSignal = "no_signal",
         /// The launch was proven.
         Launched = "launched",
+        /// A launch was found running that the record did not know.
+        Adopted = "adopted",
         /// The launch failed.
         SpawnFailed = "spawn_failed",
         /// The runtime was torn down as asked.

@@ -239,6 +239,18 @@ pub fn announce(incident: &InfraIncident, policy: &Policy) -> Vec<Effect> {
             format!("The machine was booted again, under {n_sessions}")
         }
         InfraIncidentKind::MassDeath => format!("{n_sessions} died at once"),
+        InfraIncidentKind::NotAdopted => {
+            format!("{n_sessions} run without a record, and could not be adopted")
+        }
+    };
+    let listed = react::listed(incident.sessions.iter().map(SessionId::as_str));
+    let advice = if incident.kind == InfraIncidentKind::NotAdopted {
+        format!("Nothing of {listed} is touched. `ao doctor` says of each why, and what to do.")
+    } else {
+        format!(
+            "Every worktree is kept, of {listed}. `ao restore --all` brings the sessions back, \
+             `ao explain ID` shows the evidence of one."
+        )
     };
     let notification = Notification {
         id: EffectId::new(format!("{}/{}", ReactionKind::Infrastructure, incident.id)),
@@ -248,13 +260,7 @@ pub fn announce(incident: &InfraIncident, policy: &Policy) -> Vec<Effect> {
         cause: incident.kind.as_str().to_owned(),
         priority: line.priority,
         title,
-        text: line.message.unwrap_or_else(|| {
-            format!(
-                "Every worktree is kept, of {}. `ao restore --all` brings the sessions back, \
-             `ao explain ID` shows the evidence of one.",
-                react::listed(incident.sessions.iter().map(SessionId::as_str))
-            )
-        }),
+        text: line.message.unwrap_or(advice),
         at: incident.opened_at.wall,
     };
     react::route(&notification, Condition::Always, policy)

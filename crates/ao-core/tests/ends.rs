@@ -8,7 +8,7 @@ use ao_core::record::{ActivitySource, ActivityState, EndIntent, Launch, SessionR
 use ao_core::reduce::reduce;
 use ao_core::session::Session;
 use ao_core::status::{Status, status_of};
-use ao_core::step::{Ask, Step};
+use ao_core::step::{Ask, MessageOrder, Rule, Step};
 
 use crate::fixtures::{after, at_s, launch_id, launched, look, policy, seeded, traits};
 
@@ -100,6 +100,38 @@ fn a_restore_that_waits_is_reopened_and_started_once_a_place_is_found() {
         let killed =
             after(&waiting, &outcome(&waiting, 60, Outcome::EndRequested(EndIntent::Kill)));
         assert_eq!(status_of(&killed.lifecycle), Status::Killed);
+    }
+}
+
+/// A database that is older than what runs says nothing about what runs.
+#[test]
+fn a_launch_that_the_record_does_not_know_is_taken_for_the_current_one_whatever_the_record_says() {
+    let sessions = ended().into_iter().chain([seeded(1), launched(2, "full")]);
+    for session in sessions {
+        let id = launch_id(&session, 7);
+        let found = Launch { id: id.clone(), committed_at: at_s(30), traits: traits("full") };
+        let adopted = || Outcome::Adopted(found.clone());
+        let Step::Change(change) = outcome(&session, 30, adopted()) else {
+            panic!("it was not adopted: {:?}", session.lifecycle)
+        };
+        assert_eq!(change.because.rule, Rule::Adopted);
+        assert!(change.message_orders.contains(&MessageOrder::CancelAll), "their fate is unknown");
+        let next = after(&session, &Step::Change(change));
+        let lifecycle = &next.lifecycle;
+        assert_eq!(status_of(lifecycle), Status::Spawning);
+        assert_eq!(lifecycle.session.reason, SessionReason::Adopted);
+        assert_eq!(lifecycle.launch.as_ref(), Some(&found));
+        assert_eq!((lifecycle.intent, lifecycle.activity, lifecycle.exit), (None, None, None));
+        let again = outcome(&next, 31, adopted());
+        assert!(matches!(again, Step::None { .. }), "twice is the same as once: {again:?}");
+        // From here on it is a session like any other.
+        let signal = signal(&next, ActivityState::Active);
+        let FactKind::Signal(told) = signal else { panic!("no signal") };
+        let told = FactKind::Signal(SignalFact { launch: id, ..told });
+        assert_eq!(status_of(&after(&next, &step(&next, 32, told)).lifecycle), Status::Working);
+        let dead = look(&next, "living missing dead", at_s(40));
+        let dead = after(&next, &reduce(&next, &dead, &policy(), &at_s(40)));
+        assert!(dead.lifecycle.is_terminal());
     }
 }
 

@@ -194,6 +194,9 @@ fn verdicts() -> BTreeMap<(SessionState, SessionReason), BTreeSet<&'static str>>
         note(ended.lifecycle.session, "the session manager");
         let restored = led_to(&ended, 2, FactKind::Outcome(Outcome::RestoreRequested));
         note(restored.lifecycle.session, "a restore");
+        let found = launched(2, "full").lifecycle.launch.unwrap();
+        let adopted = led_to(&ended, 2, FactKind::Outcome(Outcome::Adopted(found)));
+        note(adopted.lifecycle.session, "an adoption");
         let waiting = led_to(&ended, 2, FactKind::Outcome(Outcome::RestoreQueued));
         note(waiting.lifecycle.session, "a restore");
         for (outcome, who) in

@@ -304,6 +304,7 @@ impl Life {
                 10 => Outcome::RestoreQueued,
                 11 => Outcome::SpawnAdmitted,
                 12 => Outcome::RestoreAdmitted,
+                13 => Outcome::Adopted(self.launch("full")),
                 _ => Outcome::Launched(self.launch("full")),
             }),
             Kind::Due(kind) => FactKind::Due(kind),
@@ -417,8 +418,10 @@ fn seen_at(mut pr: Pr, now: Moment) -> Pr {
 
 /// Whether a fact reopens a session that has ended.
 fn is_restore(fact: &Fact) -> bool {
-    let restores = [Outcome::RestoreRequested, Outcome::RestoreQueued];
-    restores.into_iter().any(|restore| fact.kind == FactKind::Outcome(restore))
+    matches!(
+        fact.kind,
+        FactKind::Outcome(Outcome::RestoreRequested | Outcome::RestoreQueued | Outcome::Adopted(_))
+    )
 }
 
 /// Only what was asked for, or two witnesses, ends a session; and only a restore reopens one.

@@ -2,7 +2,7 @@
 //!
 //! # Flow
 //!
-//! lock → open → listen → drain of the spool → boot of the engine → ready. At the end: take no more requests, let those
+//! lock → open → listen → adoption → drain of the spool → boot of the engine → ready. At the end: take no more requests, let those
 //! that were begun be answered, stop the engine, close the store, remove the socket; each within
 //! its bound. Agents run on through all of it.
 
@@ -209,13 +209,16 @@ impl Daemon {
     }
 }
 
-/// Drains the spool, boots the engine and lets it run; a failed boot ends the daemon.
+/// Adopts, drains the spool, boots the engine and lets it run; a failed boot ends the daemon.
 async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), DaemonError> {
     let mut drain = Drain::new(Arc::clone(app));
     let booting = async {
+        // First: what was said of a session that has no record is dropped.
+        let n_adopted = app.engine.adopt().await?.adopted.len();
         // What agents said meanwhile is known before anything is decided.
         drain.drain().await;
-        app.engine.boot().await
+        let report = app.engine.boot().await?;
+        Ok::<_, BootError>((n_adopted, report))
     };
     let booted = tokio::select! {
         biased;
@@ -223,10 +226,10 @@ async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), Dae
         booted = booting => booted,
     };
     match booted {
-        Ok(report) => {
+        Ok((n_adopted, report)) => {
             tracing::info!(
                 n_sagas = report.n_sagas,
-                n_leftovers = report.n_leftovers,
+                n_adopted,
                 n_in_doubt = report.n_in_doubt,
                 "Ready."
             );

@@ -9,6 +9,8 @@ use ao_adapters::processes::groups_possible;
 use ao_api::doctor::{CheckState, DoctorCheck, DoctorReport};
 use ao_api::home::Layout;
 
+use ao_engine::Leftover;
+
 use crate::agents::{self, Place, Seen};
 use crate::config::{Config, ConfigError};
 use crate::home::{self, HomeFault};
@@ -38,6 +40,9 @@ struct Findings {
     disk_free_bytes: Option<u64>,
     /// Where launches get their control groups, or why they get none.
     groups: Result<PathBuf, String>,
+    /// What no record accounts for, or why that could not be looked for; nothing where no daemon
+    /// holds the records.
+    leftovers: Option<Result<Vec<Leftover>, String>>,
 }
 
 /// Looks and judges.
@@ -45,6 +50,7 @@ pub(crate) async fn examine(
     layout: &Layout,
     config: &Result<Config, ConfigError>,
     place: &Place,
+    leftovers: Option<Result<Vec<Leftover>, String>>,
 ) -> DoctorReport {
     let (tmux, git) = (version("tmux", "-V").await, version("git", "--version").await);
     let socket_path = layout.socket();
@@ -63,6 +69,7 @@ pub(crate) async fn examine(
         },
         disk_free_bytes: disk_free(layout.home()),
         groups: groups_possible().map_err(|because| because.to_string()),
+        leftovers,
     })
 }
 
@@ -108,6 +115,7 @@ fn judge(findings: &Findings) -> DoctorReport {
         of_groups(&findings.groups),
     ];
     checks.extend(findings.agents.iter().flat_map(of_agent));
+    checks.extend(findings.leftovers.iter().flat_map(of_leftovers));
     let is_ok = checks.iter().all(|check| check.state != CheckState::Failed);
     DoctorReport { ok: is_ok, checks }
 }
@@ -147,6 +155,23 @@ fn of_missing(agent: &Seen, name: &str, program: &str) -> DoctorCheck {
             detail,
             "a session finds it if it is on the PATH of the shell that runs `ao spawn`",
         ),
+    }
+}
+
+/// A line for each thing without a record: it harms nothing, and only a person knows what it is.
+fn of_leftovers(found: &Result<Vec<Leftover>, String>) -> Vec<DoctorCheck> {
+    const NAME: &str = "leftovers";
+    match found {
+        Ok(left) if left.is_empty() => {
+            vec![ok(NAME, "everything of this home has a record".to_owned())]
+        }
+        Ok(left) => left
+            .iter()
+            .map(|it| warning(NAME, format!("{}: {}", it.of, it.detail), &it.hint))
+            .collect(),
+        Err(message) => {
+            vec![warning(NAME, message.clone(), "ask again; the log says more")]
+        }
     }
 }
 
@@ -273,6 +298,7 @@ mod tests {
             agents: vec![agent()],
             disk_free_bytes: Some(1 << 40),
             groups: Ok(PathBuf::from("/sys/fs/cgroup")),
+            leftovers: Some(Ok(Vec::new())),
         }
     }
 
@@ -340,6 +366,29 @@ mod tests {
         let checks = of_agent(&lacking);
         let states: Vec<_> = checks.iter().map(|check| check.state).collect();
         assert_eq!(states, [CheckState::Ok, CheckState::Warning, CheckState::Warning]);
+    }
+
+    #[test]
+    fn each_thing_without_a_record_is_warned_about_with_its_way_out() {
+        let left = |of: &str| Leftover {
+            of: of.to_owned(),
+            detail: "it stays".to_owned(),
+            hint: "commit it".to_owned(),
+            session: None,
+            live: None,
+        };
+        let leftovers = Some(Ok(vec![left("session app-1"), left("session app-2")]));
+        let report = judge(&Findings { leftovers, ..healthy() });
+        let told: Vec<_> = report.checks.iter().filter(|check| check.name == "leftovers").collect();
+        let details: Vec<_> = told.iter().map(|check| check.detail.as_str()).collect();
+        assert_eq!(details, ["session app-1: it stays", "session app-2: it stays"]);
+        assert!(told.iter().all(|check| check.hint.as_deref() == Some("commit it")));
+        assert!(report.ok, "it harms nothing");
+        let unknown = Some(Err("no answer".to_owned()));
+        check(&Findings { leftovers: unknown, ..healthy() }, "leftovers", CheckState::Warning);
+        // Without a daemon nobody has the records.
+        let report = judge(&Findings { leftovers: None, ..healthy() });
+        assert!(report.checks.iter().all(|check| check.name != "leftovers"));
     }
 
     #[test]

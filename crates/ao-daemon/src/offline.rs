@@ -77,7 +77,7 @@ pub fn doctor(layout: &Layout, env: &BTreeMap<String, String>) -> Result<DoctorR
         .map_err(|error| Fault::bug(error.to_string()).into_body())?;
     let config = Config::load(&config_files(layout), env);
     let place = Place { env: agents::own_env(), repositories: Vec::new() };
-    Ok(runtime.block_on(doctor::examine(layout, &config, &place)))
+    Ok(runtime.block_on(doctor::examine(layout, &config, &place, None)))
 }
 
 /// Makes the directories of a home and takes away what others may do with them.

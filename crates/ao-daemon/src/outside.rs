@@ -132,6 +132,7 @@ pub(crate) fn real(
     let projects: Vec<_> = ids.filter_map(|id| ProjectId::parse(id.as_str()).ok()).collect();
     let sparse = |table: &ProjectTable| table.sparse.clone().unwrap_or_default();
     let git = GitConfig {
+        home: marker.clone(),
         trash: data.join("trash"),
         ignored: ignored(&config.file.defaults),
         ignored_by_project: (projects.iter())

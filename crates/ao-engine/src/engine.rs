@@ -1,15 +1,16 @@
 //! The engine as one thing: boot, run, stop.
 
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ao_core::ids::{LaunchId, SessionId};
-use ao_core::ports::{LaunchesError, SessionFilter, StoreError};
+use ao_core::ids::SessionId;
+use ao_core::ports::{LaunchesError, StoreError};
 use ao_core::session::Phase;
 use futures_util::FutureExt as _;
 
+use crate::adopt::leftovers::Leftover;
+use crate::adopt::{AdoptReport, Adopter};
 use crate::dispatcher::Dispatcher;
 use crate::lifecycle::LifecycleManager;
 use crate::messenger::Messenger;
@@ -46,8 +47,8 @@ pub enum BootError {
 pub struct BootReport {
     /// Sagas that were in flight.
     pub n_sagas: usize,
-    /// Launches that no session refers to, removed.
-    pub n_leftovers: usize,
+    /// Launches that no record knew, and that are known again.
+    pub n_adopted: usize,
     /// Messages that were being typed.
     pub n_in_doubt: usize,
     /// The first pass.
@@ -69,6 +70,7 @@ pub struct Engine {
     dispatcher: Dispatcher,
     observer: Observer,
     places: Arc<Places>,
+    adopter: Adopter,
     wake: Wake,
 }
 
@@ -94,6 +96,8 @@ impl Engine {
             runner.clone(),
             Arc::clone(&places),
         );
+        let adopter =
+            Adopter::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
         let messenger = Messenger::new(ports.clone(), lifecycle.clone(), wake.clone());
         let observer =
             Observer::new(ports.clone(), Arc::clone(&settings), lifecycle.clone(), wake.clone());
@@ -109,19 +113,20 @@ impl Engine {
             dispatcher,
             observer,
             places,
+            adopter,
             wake,
         })
     }
 
     /// Brings the record back in line with the world.
     ///
-    /// *Flow*: leftovers → sagas in flight → one pass, which gives free places out → messages in
-    /// doubt.
+    /// *Flow*: adoption → messages in doubt → sagas in flight → one pass, which gives free places
+    /// out → leftovers, behind its back.
     ///
-    /// *Guarantees*: afterwards every session shows what a look at it showed, and nothing of ours
-    /// is left that no session accounts for. Effects are not performed before the first pass.
+    /// *Guarantees*: afterwards every session shows what a look at it showed, and what of ours runs
+    /// has a session, or is told. Effects are not performed before the first pass.
     pub async fn boot(&self) -> Result<BootReport, BootError> {
-        let n_leftovers = self.remove_leftovers().await?;
+        let n_adopted = self.adopt().await?.adopted.len();
         let n_in_doubt = self.messenger.settle_in_doubt(|_| true).await?;
         let sagas = self.ports.sagas.in_flight().await?;
         for saga in &sagas {
@@ -138,7 +143,8 @@ impl Engine {
             settled?;
         }
         let pass = self.reaper.pass().await?;
-        Ok(BootReport { n_sagas: sagas.len(), n_leftovers, n_in_doubt, pass })
+        self.reclaim_leftovers().await?;
+        Ok(BootReport { n_sagas: sagas.len(), n_adopted, n_in_doubt, pass })
     }
 
     async fn is_waiting(&self, session: &SessionId) -> Result<bool, StoreError> {
@@ -148,29 +154,39 @@ impl Engine {
         }))
     }
 
-    /// A spawn that crashed before its commit left a launch file and nothing else.
-    async fn remove_leftovers(&self) -> Result<usize, BootError> {
-        let filter = SessionFilter { project: None, with_terminal: true };
-        let known: BTreeSet<LaunchId> = self
-            .ports
-            .sessions
-            .list(&filter)
-            .await?
-            .into_iter()
-            .filter_map(|session| session.record.launch_id)
-            .collect();
-        let mut n_removed = 0_usize;
-        for launch in self.ports.launches.list().await? {
-            if known.contains(&launch) {
-                continue;
-            }
-            match self.ports.launches.remove(&launch).await {
-                Ok(()) => n_removed = n_removed.saturating_add(1),
-                // Not worth a daemon that does not start; the next start tries again.
-                Err(error) => tracing::warn!(%launch, %error, "A launch file is left over."),
-            }
-        }
-        Ok(n_removed)
+    /// Takes up what runs without a record. To be called before anything else is decided: what is
+    /// said of a session is taken in only once there is one. Twice is the same as once.
+    pub async fn adopt(&self) -> Result<AdoptReport, BootError> {
+        self.adopter.adopt().await
+    }
+
+    /// What is there of this home that no record accounts for, and stays. Nothing is changed.
+    pub async fn leftovers(&self) -> Result<Vec<Leftover>, BootError> {
+        self.adopter.leftovers().await
+    }
+
+    /// Reclaims, behind a daemon that is ready, what is left without a record: a spawn that crashed
+    /// before its commit left a launch file, a lost database left whole sessions. It looks at
+    /// worktrees, which takes its time.
+    ///
+    /// *Assumptions*: nothing can be started yet, so that every launch without a record is an old
+    /// one.
+    async fn reclaim_leftovers(&self) -> Result<(), BootError> {
+        let launches = self.adopter.unknown_launches().await?;
+        let adopter = self.adopter.clone();
+        self.ports.tasks.spawn(
+            "leftovers",
+            Box::pin(async move {
+                let told = match adopter.reclaim(&launches).await {
+                    Ok(left) => adopter.tell(&left).await.map_err(BootError::from),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = told {
+                    tracing::warn!(%error, "What is left without a record was not looked through.");
+                }
+            }),
+        );
+        Ok(())
     }
 
     /// Starts the loops: reaper, dispatcher, messenger, observer, places.

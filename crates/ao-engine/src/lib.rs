@@ -6,6 +6,7 @@
 //! One rule holds everywhere: nothing is kept in memory that the next start would miss. What is in
 //! memory (wake-ups, who is running which saga) is an optimisation, and losing it costs one pass.
 
+mod adopt;
 mod codes;
 mod deliver;
 mod dispatcher;
@@ -27,6 +28,8 @@ mod text;
 mod wake;
 mod worktree;
 
+pub use adopt::AdoptReport;
+pub use adopt::leftovers::Leftover;
 pub use engine::{BootError, BootReport, Engine};
 pub use lifecycle::{LifecycleManager, ObserveError, Observed};
 pub use messenger::{Messenger, SendError, SendRequest};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
 use ao_core::ids::{AgentName, LaunchId, Nonce, Pid, SessionId};
 use ao_core::ports::{
-    Agent, AgentError, Commit, CreateRuntime, CreateWorkspace, ErrorKind, LaunchFile,
+    Agent, AgentError, Commit, CreateRuntime, CreateWorkspace, ErrorKind, LaunchFile, LaunchOrigin,
     LaunchRequest, LaunchesError, Loaded, RuntimeError, StoreError, WorkspaceError,
 };
 use ao_core::reduce::reduce;
@@ -338,6 +338,7 @@ impl Restorer {
             directory: workspace.path,
             argv: Vec::new(),
             env,
+            origin: Some(LaunchOrigin::of(record)),
         };
         Ok(Planned { file, pre_image, lost })
     }

@@ -179,6 +179,7 @@ impl SessionManager {
             ports: ports.clone(),
             settings: Arc::clone(&settings),
             places: Arc::clone(&places),
+            counted: Arc::default(),
         };
         let restorer = Restorer {
             ports: ports.clone(),

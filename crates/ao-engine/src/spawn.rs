@@ -1,8 +1,8 @@
 //! Asking for a session: everything that can be refused is refused before anything happens, then
 //! one commit makes the session and its saga durable.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ao_core::capacity::Claim;
 use ao_core::ids::{
@@ -11,7 +11,8 @@ use ao_core::ids::{
 use ao_core::ledger::Ledger;
 use ao_core::ports::{
     Agent, AgentError, Commit, CreateRuntime, CreateWorkspace, ErrorKind, Expected, LaunchFile,
-    LaunchRequest, LaunchesError, RuntimeError, StoreError, Workspace, WorkspaceError,
+    LaunchOrigin, LaunchRequest, LaunchesError, RuntimeError, StoreError, Workspace,
+    WorkspaceError,
 };
 use ao_core::project::Project;
 use ao_core::record::{Lifecycle, SessionReason};
@@ -137,6 +138,8 @@ pub(crate) struct Seeder {
     pub(crate) ports: EnginePorts,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) places: Arc<Places>,
+    /// Projects whose repositories were asked for session numbers.
+    pub(crate) counted: Arc<Mutex<BTreeSet<ProjectId>>>,
 }
 
 impl Seeder {
@@ -166,6 +169,7 @@ impl Seeder {
             directory: planned.workspace.path.clone(),
             argv: Vec::new(),
             env: planned.env.clone(),
+            origin: Some(origin_of(&request, &planned, self.ports.clock.now())),
         };
         let launch = planned.launch.clone();
         if let Err(error) = self.ports.launches.write(&launch_file, &[]).await {
@@ -234,11 +238,30 @@ impl Seeder {
         // Nobody has a runtime; the question shows whether there is a tmux to ask.
         self.ports.runtime.find(&runtime).await.map(drop)?;
 
+        self.skip_used_numbers(&request.project).await?;
         let session = self.ports.projects.next_session_id(&request.project.id).await?;
         let asked = self.workspace_of(request, &session);
         let (workspace, pre_image) = free_workspace(self.ports.workspace.as_ref(), asked).await?;
         let env = self.env_of(request, &session, &launch, &nonce);
         Ok(Planned { session, launch, nonce, workspace, pre_image, env })
+    }
+
+    /// A database that is new, or older than the repository, does not know every number that was
+    /// given out: a session must not come into another one's worktree, branch or refs. Looked for
+    /// once in the life of an engine, because afterwards the database knows.
+    async fn skip_used_numbers(&self, project: &Project) -> Result<(), SpawnError> {
+        let is_known = |projects: &BTreeSet<ProjectId>| projects.contains(&project.id);
+        if is_known(&self.counted.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let traces = self.ports.workspace.traces(&project.path).await?;
+        let highest = traces.iter().filter_map(|trace| trace.session.number_in(&project.id)).max();
+        if let Some(highest) = highest {
+            self.ports.projects.skip_session_ids(&project.id, highest).await?;
+        }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.insert(project.id.clone());
+        Ok(())
     }
 
     fn workspace_of(&self, request: &SpawnRequest, session: &SessionId) -> CreateWorkspace {
@@ -361,6 +384,24 @@ pub(crate) fn agent_env(
     };
     env.insert("PATH".to_owned(), path);
     env
+}
+
+/// What the session is, as far as that is known before its worktree is made.
+fn origin_of(request: &SpawnRequest, planned: &Planned, now: Moment) -> LaunchOrigin {
+    LaunchOrigin {
+        project: request.project.id.clone(),
+        kind: request.kind,
+        agent: request.agent.clone(),
+        issue: request.issue.clone(),
+        model: request.model.clone(),
+        permission_mode: request.permission_mode.clone(),
+        branch: planned.workspace.branch.clone(),
+        base: Base { name: request.base.clone(), sha: None },
+        prompt: request.prompt.clone(),
+        argv: request.argv.clone(),
+        agent_session_id: None,
+        created_at: now.wall,
+    }
 }
 
 /// The one commit that makes a session.

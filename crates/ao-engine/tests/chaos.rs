@@ -190,6 +190,8 @@ fn a_world_that_heals_comes_to_rest() {
         // A spawn that was refused while its file could not be removed leaves that to a start.
         world.crash();
         world.boot();
+        // Which it does once it is ready.
+        world.pass_time(Duration::from_secs(1));
         assert_eq!(world.running(), [], "seed {seed}: processes are left");
         world.check_clean();
     }

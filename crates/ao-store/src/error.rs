@@ -71,8 +71,9 @@ impl OpenError {
             }
             Self::NotOurs { .. } => "point ao at a home of its own",
             Self::Corrupt { .. } => {
-                "move the file and its `-wal` and `-shm` companions aside and start again, or put \
-                 a copy in its place; worktrees and branches are not touched by that"
+                "move the file and its `-wal` and `-shm` companions aside and start again: sessions \
+                 that still run are adopted, worktrees and branches are not touched; or put a copy \
+                 in its place"
             }
             Self::Unwritable { .. } => "make the file and its directory writable for this user",
             Self::Full { .. } => "free some space and start again; nothing is lost",

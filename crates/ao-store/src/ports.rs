@@ -150,6 +150,11 @@ impl Projects for SqliteStore {
         let id = id.clone();
         Box::pin(self.write(move |tx| write::next_session_id(tx, &id)))
     }
+
+    fn skip_session_ids<'a>(&'a self, id: &'a ProjectId, n: u64) -> Answer<'a, ()> {
+        let id = id.clone();
+        Box::pin(self.write(move |tx| write::skip_session_ids(tx, &id, n)))
+    }
 }
 
 impl Inbox for SqliteStore {

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ao_core::ids::{HomeId, LaunchId, Nonce, Pid, ProjectId, SessionId};
-use ao_core::ports::Clock as _;
+use ao_core::ports::{Clock as _, LaunchFile};
 use ao_core::record::Exit;
 use ao_core::session::ProcessIdentity;
 
@@ -139,6 +139,30 @@ impl FakeMachine {
     /// The secret in the environment of a process that runs.
     pub fn nonce_of(&self, pid: Pid) -> Option<Nonce> {
         self.lock().processes.get(&pid).and_then(|process| process.nonce.clone())
+    }
+
+    /// Changes what stands in a launch file, as a hand or a disk does; false without such a file.
+    pub fn change_launch_file(
+        &self,
+        launch: &LaunchId,
+        change: impl FnOnce(&mut LaunchFile),
+    ) -> bool {
+        self.lock().launches.get_mut(launch).map(|found| change(&mut found.file)).is_some()
+    }
+
+    /// Makes a launch file unreadable; false without such a file.
+    pub fn spoil_launch_file(&self, launch: &LaunchId) -> bool {
+        self.lock().launches.get_mut(launch).map(|found| found.is_spoilt = true).is_some()
+    }
+
+    /// Takes what was written on the terminal of a session about its process off it.
+    pub fn unmark(&self, session: &SessionId) {
+        self.lock().change_pane(session.as_str(), |pane| pane.is_unmarked = true);
+    }
+
+    /// Writes another start time on the terminal of a session.
+    pub fn mistake_process(&self, session: &SessionId) {
+        self.lock().change_pane(session.as_str(), |pane| pane.process.start_ticks += 1);
     }
 
     /// The servers' own processes, in order.

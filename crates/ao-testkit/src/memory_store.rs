@@ -66,6 +66,8 @@ pub enum Op {
     RemoveProject,
     /// `Projects::next_session_id`
     NextSessionId,
+    /// `Projects::skip_session_ids`
+    SkipSessionIds,
     /// `Inbox::deliver`
     Deliver,
     /// `Inbox::inbox`

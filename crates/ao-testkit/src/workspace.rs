@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
     Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Recovery, Removal,
-    RemovalMode, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, Worktree,
+    RemovalMode, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, WorkspaceTrace, Worktree,
 };
 use ao_core::saga::PreImage;
 
@@ -35,6 +35,8 @@ pub enum WorkspaceOp {
     Look,
     /// `list`, `refresh_base`, `exclude` and `discover`.
     Repository,
+    /// `traces`.
+    Traces,
 }
 
 /// Workspaces in memory.
@@ -115,6 +117,11 @@ impl FakeWorkspace {
         self.with_worktree(worktree, |_repo, worktree| {
             worktree.operation = operation.map(str::to_owned);
         })
+    }
+
+    /// Lets a worktree carry the mark of another home; `false` without such worktree.
+    pub fn set_foreign(&self, worktree: &Path) -> bool {
+        self.with_worktree(worktree, |_repo, worktree| worktree.is_foreign = true)
     }
 
     /// Detaches the head of a worktree; `false` when there is no such worktree.
@@ -396,6 +403,17 @@ impl Workspace for FakeWorkspace {
             let mut state = self.state();
             state.fault(WorkspaceOp::Repository)?;
             Ok(state.repo(repo)?.list(repo))
+        })
+    }
+
+    fn traces<'a>(
+        &'a self,
+        repo: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<WorkspaceTrace>, WorkspaceError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            state.fault(WorkspaceOp::Traces)?;
+            Ok(state.repo(repo)?.traces())
         })
     }
 

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use ao_core::ids::Sha;
-use ao_core::ports::{CreateWorkspace, CreatedWorkspace, WorkspaceError};
+use ao_core::ports::{CreateWorkspace, CreatedWorkspace, MarkedBy, WorkspaceError};
 use ao_core::saga::PreImage;
 
 use super::GitWorktree;
@@ -35,7 +35,7 @@ pub(super) async fn preflight(
     git: &GitWorktree,
     request: &CreateWorkspace,
 ) -> Result<PreImage, WorkspaceError> {
-    let repo = Repo::open(&request.repo).await?;
+    let repo = git.repo(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
     let base = find_base(git, &repo, request, Freshness::Known).await?;
     let found = find(&repo, request).await?;
@@ -50,7 +50,7 @@ pub(super) async fn make(
     request: &CreateWorkspace,
     freshness: Freshness,
 ) -> Result<CreatedWorkspace, WorkspaceError> {
-    let repo = Repo::open(&request.repo).await?;
+    let repo = git.repo(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
     let base = find_base(git, &repo, request, freshness).await?;
     let cone = git.cone_of(&request.session)?;
@@ -128,10 +128,14 @@ async fn find(repo: &Repo, request: &CreateWorkspace) -> Result<Found, Workspace
 
 /// Whether a worktree is this session's: it carries its mark, or stands at its path on its branch
 /// as a call left it that died before it could mark it. A session of the same name in another home
-/// has another path.
+/// has another path, or at least that home's mark.
 pub(super) fn is_of(site: &Site, request: &CreateWorkspace, path: &Path) -> bool {
     match &site.owner {
-        Some(owner) => owner.session == request.session.as_str() && owner.path == path,
+        Some(owner) => {
+            owner.session == request.session.as_str()
+                && owner.path == path
+                && owner.by != MarkedBy::AnotherHome
+        }
         None => {
             site.worktree.path == path && site.worktree.branch.as_ref() == Some(&request.branch)
         }
@@ -220,7 +224,7 @@ async fn populate(
     let git = repo.write().args(add).args([path.as_os_str()]);
     git.args([request.branch.as_str()]).ok().await?;
     let mut site = site_at(repo, &path).await?;
-    site.mark(&request.session)?;
+    site.mark(&request.session, &repo.home)?;
     cone.apply(&site).await?;
     // As `git worktree add` does it. Filters run here: whoever works in it needs the real files.
     let checkout = ["reset", "--hard", "--quiet", "--no-recurse-submodules"];

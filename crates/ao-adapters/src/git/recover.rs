@@ -48,7 +48,7 @@ pub(super) async fn recover(
     git: &GitWorktree,
     request: &CreateWorkspace,
 ) -> Result<Option<Recovery>, WorkspaceError> {
-    let repo = Repo::open(&request.repo).await?;
+    let repo = git.repo(&request.repo).await?;
     repo.check_branch_name(&request.branch).await?;
     let _turn = git.locks.turn(&repo.common).await?;
     let home = resolved(&request.path);
@@ -204,7 +204,7 @@ impl Recovering<'_> {
             self.begin_branch(branch, &place.head).await?;
         }
         let mut site = self.register(place).await?;
-        site.mark(&self.request.session)?;
+        site.mark(&self.request.session, &self.repo.home)?;
         // A configuration that was broken since is no reason to keep work back.
         let cone = self.git.cone_of(&self.request.session).unwrap_or_default();
         cone.apply(&site).await?;

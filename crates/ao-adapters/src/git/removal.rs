@@ -57,7 +57,7 @@ pub(super) async fn destroy(
     request: &CreateWorkspace,
     mode: RemovalMode,
 ) -> Result<Removal, WorkspaceError> {
-    let Some(repo) = open_if_there(&request.repo).await? else {
+    let Some(repo) = open_if_there(git, &request.repo).await? else {
         return Ok(Removal::Kept { because: repository_missing(request) });
     };
     let _turn = git.locks.turn(&repo.common).await?;
@@ -89,7 +89,7 @@ pub(super) async fn undo_create(
     request: &CreateWorkspace,
     pre_image: &PreImage,
 ) -> Result<Removal, WorkspaceError> {
-    let Some(repo) = open_if_there(&request.repo).await? else {
+    let Some(repo) = open_if_there(git, &request.repo).await? else {
         return Ok(Removal::Kept { because: repository_missing(request) });
     };
     let _turn = git.locks.turn(&repo.common).await?;
@@ -121,8 +121,8 @@ pub(super) async fn undo_create(
     finish(&repo, request, gone, &git.scratch()).await
 }
 
-async fn open_if_there(dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
-    match Repo::open(dir).await {
+async fn open_if_there(git: &GitWorktree, dir: &Path) -> Result<Option<Repo>, WorkspaceError> {
+    match git.repo(dir).await {
         Ok(repo) => Ok(Some(repo)),
         Err(WorkspaceError::NotARepo { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -162,7 +162,7 @@ pub(super) async fn appraise(
     request: &CreateWorkspace,
     mode: RemovalMode,
 ) -> Result<Appraisal, WorkspaceError> {
-    let Some(repo) = open_if_there(&request.repo).await? else {
+    let Some(repo) = open_if_there(git, &request.repo).await? else {
         return Ok(Appraisal::Stays { because: repository_missing(request) });
     };
     (Removing { git, repo: &repo, request, mode }).appraise().await
@@ -199,11 +199,15 @@ impl Removing<'_> {
             if let Some(because) = self.uncommitted(site, &changes).await? {
                 return stays(because);
             }
+            let has_submodules = has_submodules || changes.has_nested;
+            if let Some(because) = self.ignored(&eye, has_submodules).await? {
+                return stays(because);
+            }
             is_dirty = !changes.paths.is_empty() || operation(&site.admin).is_some();
         }
         let standing = self.standing(Some(site)).await?;
         if let Standing::Unmerged { because } = &standing
-            && self.mode == RemovalMode::Merged
+            && self.is_for_merged()
         {
             return stays(because.clone());
         }
@@ -339,6 +343,10 @@ impl Removing<'_> {
         if let Some(because) = self.obstacle(site, &changes).await? {
             return Ok(Err(because));
         }
+        let may_hide = has_submodules || changes.has_nested;
+        if let Some(because) = self.ignored(&eye, may_hide).await? {
+            return Ok(Err(because));
+        }
         let session = &self.request.session;
         let (mut lost, doomed) = self.lost_commits(Some(site)).await?;
         let is_clean = changes.paths.is_empty() && operation(&site.admin).is_none();
@@ -398,9 +406,36 @@ impl Removing<'_> {
         Ok(None)
     }
 
+    /// Whether only what is in its base may go.
+    const fn is_for_merged(&self) -> bool {
+        matches!(self.mode, RemovalMode::Merged | RemovalMode::Spotless)
+    }
+
+    /// What would have to be kept in the trash, when nobody would look for it there.
+    async fn ignored(
+        &self,
+        eye: &Eye<'_>,
+        has_submodules: bool,
+    ) -> Result<Option<String>, WorkspaceError> {
+        if self.mode != RemovalMode::Spotless {
+            return Ok(None);
+        }
+        if has_submodules {
+            return Ok(Some("it has submodules, which may hold work of their own".to_owned()));
+        }
+        let top = self.repo.top().await?;
+        let rules = self.git.ignored_of(&self.request.session);
+        Ok(match trash::disposal(eye, &top, rules).await? {
+            Disposal::All => None,
+            Disposal::Keep | Disposal::Some(_) => {
+                Some("it has ignored files that nobody called disposable".to_owned())
+            }
+        })
+    }
+
     /// What of its commits no base has, when that matters.
     async fn unmerged(&self, site: Option<&Site>) -> Result<Option<String>, WorkspaceError> {
-        if self.mode != RemovalMode::Merged {
+        if !self.is_for_merged() {
             return Ok(None);
         }
         match self.standing(site).await? {

@@ -4,14 +4,18 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use ao_core::ids::{BranchName, RefName, SessionId, Sha};
-use ao_core::ports::{WorkspaceError, Worktree};
+use ao_core::ids::{BranchName, HomeId, RefName, SessionId, Sha};
+use ao_core::ports::{MarkedBy, WorkspaceError, Worktree};
 
 use super::run::{Git, Pace, failure, path_of, split_z};
 
 /// File in git's directory of a worktree that names the session which the worktree was made for,
 /// and the path: another home has sessions of the same name.
 const MARKER: &str = "ao-session";
+
+/// File beside it that names the home: two homes may keep their worktrees in one directory. Apart,
+/// because the path in the other one may hold anything, a line end included.
+const HOME: &str = "ao-home";
 
 /// File beside it that appears once the worktree is complete.
 const READY: &str = "ao-ready";
@@ -23,6 +27,8 @@ pub(super) struct Repo {
     pub(super) dir: PathBuf,
     /// What all of its worktrees share.
     pub(super) common: PathBuf,
+    /// The home that looks.
+    pub(super) home: HomeId,
     is_bare: bool,
 }
 
@@ -33,14 +39,28 @@ pub(super) struct Owner {
     pub(super) session: String,
     /// Where it was made, in the home of that session; it may have been moved since.
     pub(super) path: PathBuf,
+    /// Which home it was.
+    pub(super) by: MarkedBy,
 }
 
 impl Owner {
+    fn read(admin: &Path, ours: &HomeId) -> Option<Self> {
+        let owner = Self::parse(&std::fs::read(admin.join(MARKER)).ok()?)?;
+        let by = match std::fs::read_to_string(admin.join(HOME)) {
+            Ok(home) if home.trim_end() == ours.as_str() => MarkedBy::ThisHome,
+            Ok(_) => MarkedBy::AnotherHome,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => MarkedBy::Unknown,
+            // Something is written there, and not by us.
+            Err(_) => MarkedBy::AnotherHome,
+        };
+        Some(Self { by, ..owner })
+    }
+
     fn parse(text: &[u8]) -> Option<Self> {
         let mut lines = text.splitn(2, |&byte| byte == b'\n');
         let session = String::from_utf8(lines.next()?.to_vec()).ok()?;
         let path = path_of(lines.next()?.strip_suffix(b"\n")?);
-        Some(Self { session, path })
+        Some(Self { session, path, by: MarkedBy::Unknown })
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -68,8 +88,15 @@ impl Site {
     }
 
     /// Writes down whose it is.
-    pub(super) fn mark(&mut self, session: &SessionId) -> Result<(), WorkspaceError> {
-        let owner = Owner { session: session.to_string(), path: self.worktree.path.clone() };
+    pub(super) fn mark(
+        &mut self,
+        session: &SessionId,
+        home: &HomeId,
+    ) -> Result<(), WorkspaceError> {
+        let path = self.worktree.path.clone();
+        let owner = Owner { session: session.to_string(), path, by: MarkedBy::ThisHome };
+        // First: a worktree with the other half alone would be taken for one of an older version.
+        write(&self.admin.join(HOME), format!("{home}\n").as_bytes())?;
         write(&self.admin.join(MARKER), &owner.to_bytes())?;
         self.owner = Some(owner);
         Ok(())
@@ -118,7 +145,7 @@ pub(super) fn is_occupied(path: &Path) -> bool {
 
 impl Repo {
     /// Opens the repository that a directory lies in.
-    pub(super) async fn open(dir: &Path) -> Result<Self, WorkspaceError> {
+    pub(super) async fn open(dir: &Path, home: &HomeId) -> Result<Self, WorkspaceError> {
         let not_a_repo = || WorkspaceError::NotARepo { path: dir.to_owned() };
         if !dir.is_dir() {
             return Err(not_a_repo());
@@ -139,7 +166,8 @@ impl Repo {
             return Err(not_a_repo());
         };
         let common = common.strip_suffix(b"\n").unwrap_or(common);
-        Ok(Self { dir: dir.to_owned(), common: path_of(common), is_bare: is_bare == b"true" })
+        let (dir, home) = (dir.to_owned(), home.clone());
+        Ok(Self { dir, common: path_of(common), home, is_bare: is_bare == b"true" })
     }
 
     pub(super) fn look(&self) -> Git {
@@ -186,8 +214,7 @@ impl Repo {
         Ok(linked
             .filter_map(|worktree| {
                 let (_path, admin) = admins.iter().find(|(path, _)| *path == worktree.path)?;
-                let owner = std::fs::read(admin.join(MARKER)).ok();
-                let owner = owner.and_then(|text| Owner::parse(&text));
+                let owner = Owner::read(admin, &self.home);
                 let is_ready = admin.join(READY).exists();
                 Some(Site { worktree, admin: admin.clone(), owner, is_ready })
             })

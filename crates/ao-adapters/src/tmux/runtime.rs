@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use ao_core::fact::{RuntimeProbe, ServerProbe};
 use ao_core::ports::{
-    BoxFuture, CreateRuntime, Ensured, HandleLook, PaneLook, Processes as _, Runtime, RuntimeError,
-    ServerEvent, ServerLook,
+    BoxFuture, CreateRuntime, Ensured, HandleLook, PaneFound, PaneLook, Processes as _, Runtime,
+    RuntimeError, ServerEvent, ServerFound, ServerLook,
 };
 use ao_core::session::{HANDLE_VERSION, ProcessIdentity, RuntimeHandle, ServerIdentity};
 
@@ -17,6 +17,18 @@ use super::server::Finding;
 use super::socket::socket_of;
 
 impl Pane {
+    /// As it is told to who does not know what should be there.
+    pub(super) fn into_found(self) -> PaneFound {
+        let process = match &self.mark {
+            Some(Mark { boot, pid, start_ticks, pane: _ }) if self.is_runtime() => {
+                let (boot, pid, start_ticks) = (*boot, *pid, *start_ticks);
+                Some(ProcessIdentity { boot, pid, start_ticks, nonce: None })
+            }
+            Some(_) | None => None,
+        };
+        PaneFound { process, look: self.into_look() }
+    }
+
     pub(super) fn into_look(self) -> PaneLook {
         let launch = if self.is_runtime() { self.launch } else { None };
         PaneLook {
@@ -219,6 +231,10 @@ impl Runtime for TmuxRuntime {
 
     fn look_all<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerLook> {
         Box::pin(self.look_for_port(server))
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<ServerFound>, RuntimeError>> {
+        Box::pin(self.survey_sockets())
     }
 
     fn watch<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerEvent> {

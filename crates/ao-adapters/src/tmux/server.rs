@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ao_core::fact::ProcessProbe;
-use ao_core::ports::{ProcessEnd, Processes as _, RuntimeError, ServerLook};
+use ao_core::ports::{
+    ProcessEnd, Processes as _, RuntimeError, ServerAnswer, ServerFound, ServerLook,
+};
 use ao_core::session::ServerIdentity;
+use futures_util::StreamExt as _;
 use rustix::process::Signal;
 
 use super::TmuxRuntime;
@@ -25,6 +28,9 @@ pub(super) enum Finding {
 
 /// A server that answers at a socket, or that none does; or why neither can be used.
 type Found = Result<Option<(ServerIdentity, Vec<Pane>)>, RuntimeError>;
+
+/// Servers that are surveyed at the same time: one client process each.
+const SURVEYED_AT_ONCE: usize = 8;
 
 /// How often a server is started that ends at once: more often has never helped.
 const STARTS_MAX: usize = 5;
@@ -231,8 +237,8 @@ impl TmuxRuntime {
         }
     }
 
-    /// Ends the servers of this home that hold nothing, and says which.
-    pub(super) async fn end_idle(&self) -> Result<Vec<PathBuf>, RuntimeError> {
+    /// Every path that is named like the socket of a server, in order.
+    fn sockets(&self) -> Result<Vec<PathBuf>, RuntimeError> {
         let unreadable = |error: std::io::Error| RuntimeError::Unavailable {
             message: format!("`{}`: {error}", self.config.socket_dir.display()),
         };
@@ -240,12 +246,39 @@ impl TmuxRuntime {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(unreadable)?,
         };
-        let mut ended = Vec::new();
+        let mut sockets = Vec::new();
         for entry in entries {
             let socket = entry.map_err(unreadable)?.path();
-            if !is_socket(&socket) {
-                continue;
+            if is_socket(&socket) {
+                sockets.push(socket);
             }
+        }
+        sockets.sort();
+        Ok(sockets)
+    }
+
+    /// Looks at every socket of this home, some at a time.
+    pub(super) async fn survey_sockets(&self) -> Result<Vec<ServerFound>, RuntimeError> {
+        let looks = self.sockets()?.into_iter().map(|socket| async move {
+            let answer = match self.find_server(&socket).await {
+                Ok(None) => return None,
+                Ok(Some((server, panes))) => {
+                    let panes = panes.into_iter().map(Pane::into_found).collect();
+                    ServerAnswer::Ours { server, panes }
+                }
+                Err(RuntimeError::Stranger { .. }) => ServerAnswer::Stranger,
+                Err(error) => ServerAnswer::Unreachable { because: error.to_string() },
+            };
+            Some(ServerFound { socket, answer })
+        });
+        let looks = futures_util::stream::iter(looks).buffered(SURVEYED_AT_ONCE);
+        Ok(looks.filter_map(std::future::ready).collect().await)
+    }
+
+    /// Ends the servers of this home that hold nothing, and says which.
+    pub(super) async fn end_idle(&self) -> Result<Vec<PathBuf>, RuntimeError> {
+        let mut ended = Vec::new();
+        for socket in self.sockets()? {
             let _turn = self.turn(&socket).await;
             // Who does not answer, or is not ours, is not idle.
             if let Ok(Some((server, panes))) = self.find_server(&socket).await
@@ -258,7 +291,6 @@ impl TmuxRuntime {
                 ended.push(socket);
             }
         }
-        ended.sort();
         Ok(ended)
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ao_adapters::cmd::{Cmd, Output};
 use ao_adapters::git::{GitConfig, GitWorktree, IgnoredRules};
-use ao_core::ids::{ProjectId, SessionId};
+use ao_core::ids::{HomeId, ProjectId, SessionId};
 use ao_core::ports::{BoxFuture, CreateWorkspace, Tasks, Workspace};
 use ao_testkit::contract::workspace::WorkspaceHarness;
 use ao_testkit::workspace::workspace_request;
@@ -78,6 +78,7 @@ impl Bench {
         let root = dir.path().canonicalize().unwrap();
         let tasks = Arc::new(LaterTasks::default());
         let config = GitConfig {
+            home: HomeId::parse("here").unwrap(),
             trash: root.join("trash"),
             ignored,
             ignored_by_project,

@@ -508,6 +508,7 @@ fn the_process_of_a_runtime_becomes_the_agent() {
             env: [("PATH", "/usr/bin:/bin"), ("AO_NONCE", "secret")]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
+            origin: None,
         };
         launches.write(&file, &[]).await.unwrap();
         let argv = launcher(&this, &launches.dir(&request.launch));

@@ -72,6 +72,9 @@ fn is_only_asked_for(lifecycle: &Lifecycle) -> bool {
 fn leads_to(lifecycle: &Lifecycle) -> &'static [Rule] {
     let reason = lifecycle.session.reason;
     match lifecycle.session.state {
+        SessionState::NotStarted if reason == SessionReason::Adopted => {
+            &[Rule::Adopted, Rule::Healthy]
+        }
         SessionState::NotStarted if lifecycle.launch.is_some() => &[Rule::Launched, Rule::Healthy],
         // What was only asked for is given the likeliest after a restore alone.
         SessionState::NotStarted => &[Rule::RestoreRequested, Rule::PlaceFound],
@@ -151,6 +154,7 @@ pub(super) fn meaning(rule: Rule, policy: &Policy) -> String {
         | Rule::SignalInQuarantine
         | Rule::ClaimedDone
         | Rule::Launched
+        | Rule::Adopted
         | Rule::SpawnFailed
         | Rule::RuntimeDestroyed
         | Rule::RestoreRequested
@@ -235,6 +239,11 @@ fn of_others(rule: Rule) -> &'static str {
             "its agent says that its work is done; the session is done once its process has ended",
         ),
         (Rule::Launched, "its agent was started, and is to be heard from"),
+        (
+            Rule::Adopted,
+            "it was found running by a daemon whose database did not know it, and is to be heard \
+             from",
+        ),
         (Rule::SpawnFailed, "a start that fails is undone, and ends the session"),
         (Rule::RuntimeDestroyed, "its terminal was put away after its end"),
         (Rule::RestoreRequested, "a restore reopens a session that has ended"),

@@ -38,7 +38,7 @@ pub(super) fn facts(
     facts.extend(told(lifecycle, beside.journal, now));
     facts.extend(looked(lifecycle, beside.journal, policy));
     facts.extend(prs(lifecycle));
-    facts.extend(launched(session));
+    facts.extend(launched(session, beside.journal));
     facts.extend(asked_end(lifecycle, beside.journal));
     facts.extend(machinery(session, beside));
     facts.extend(beside.effects.iter().filter_map(undelivered));
@@ -253,14 +253,23 @@ fn review_words(review: &Review) -> String {
     }
 }
 
-fn launched(session: &Session) -> Option<ExplainedFact> {
+fn launched(session: &Session, journal: &[JournalRecord]) -> Option<ExplainedFact> {
     let launch = session.lifecycle.launch.as_ref()?;
     let tells = match launch.traits.signals {
         Signals::None => "which tells nothing by itself",
         Signals::Activity => "which tells what it does, and not when it starts",
         Signals::Full => "which tells what it does and what it takes in",
     };
-    let value = format!("`{}` of {}, {tells}", launch.id, session.record.agent);
+    let is_adopted = journal.iter().any(|record| {
+        let kind = &record.entry.fact.kind;
+        matches!(kind, FactKind::Outcome(Outcome::Adopted(found)) if found.id == launch.id)
+    });
+    let adopted = if is_adopted {
+        "; adopted: it was found running, and the database did not know it"
+    } else {
+        ""
+    };
+    let value = format!("`{}` of {}, {tells}{adopted}", launch.id, session.record.agent);
     Some(fact("launch", value, Some(&launch.committed_at), "session_manager"))
 }
 
@@ -372,6 +381,7 @@ pub(super) fn incident(session: &Session, beside: &Beside<'_>) -> Option<Explain
             format!("the machine was booted again, under {sessions}")
         }
         InfraIncidentKind::MassDeath => format!("{sessions} died at once"),
+        InfraIncidentKind::NotAdopted => format!("{sessions} could not be adopted"),
     };
     Some(ExplainedIncident {
         id,

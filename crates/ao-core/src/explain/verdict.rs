@@ -81,6 +81,10 @@ fn starting(session: &Session) -> String {
     if reason == SessionReason::QueuedForCapacity {
         return "as many sessions run as may, and it waits for a free place".to_owned();
     }
+    if reason == SessionReason::Adopted {
+        return "it was found running without a record of it, and its agent has told nothing since"
+            .to_owned();
+    }
     if session.lifecycle.launch.is_some() {
         return "its agent's process runs, and the agent has not told that it started".to_owned();
     }

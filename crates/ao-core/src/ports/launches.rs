@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::BoxFuture;
-use crate::ids::{LaunchId, Pid, SessionId};
+use crate::ids::{
+    AgentName, AgentSessionId, BranchName, IssueRef, LaunchId, Pid, ProjectId, SessionId,
+};
+use crate::session::{Base, SessionKind, SessionRecord};
+use crate::time::Timestamp;
 
 /// Why launch files could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +34,58 @@ pub struct LaunchFile {
     pub argv: Vec<String>,
     /// Its whole environment, but for what the terminal adds (`TERM`, `TMUX`, …).
     pub env: BTreeMap<String, String>,
+    /// What the session is, for a daemon that has no record of it; `None` in a file of a version
+    /// that did not write it down, and where it cannot be read.
+    pub origin: Option<LaunchOrigin>,
+}
+
+/// What of the record of a session does not change during a launch and stands nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchOrigin {
+    /// Its project.
+    pub project: ProjectId,
+    /// What it is for.
+    pub kind: SessionKind,
+    /// Its agent.
+    pub agent: AgentName,
+    /// The issue that it works on.
+    pub issue: Option<IssueRef>,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// The permission mode asked for.
+    pub permission_mode: Option<String>,
+    /// Its branch.
+    pub branch: BranchName,
+    /// What the branch started from.
+    pub base: Base,
+    /// What it was asked.
+    pub prompt: Option<String>,
+    /// The command line asked for, for the `command` agent: not what is executed.
+    pub argv: Vec<String>,
+    /// The agent's own name for its conversation, where the launch resumes one.
+    pub agent_session_id: Option<AgentSessionId>,
+    /// When the session was asked for.
+    pub created_at: Timestamp,
+}
+
+impl LaunchOrigin {
+    /// What of a record goes into the files of its launch.
+    pub fn of(record: &SessionRecord) -> Self {
+        Self {
+            project: record.project.clone(),
+            kind: record.kind,
+            agent: record.agent.clone(),
+            issue: record.issue.clone(),
+            model: record.model.clone(),
+            permission_mode: record.permission_mode.clone(),
+            branch: record.branch.clone(),
+            base: record.base.clone(),
+            prompt: record.prompt.clone(),
+            argv: record.argv.clone(),
+            agent_session_id: record.agent_session_id.clone(),
+            created_at: record.created_at,
+        }
+    }
 }
 
 /// Whether the agent of a launch was executed.

@@ -40,6 +40,10 @@ pub trait Processes: Send + Sync {
     /// Reads who a process number is now; `None` when nobody (zombies included).
     fn identity(&self, pid: Pid, nonce: Option<&Nonce>) -> Option<ProcessIdentity>;
 
+    /// The secret in the environment of whoever has this process number; `None` as well when the
+    /// environment cannot be read.
+    fn nonce_of(&self, pid: Pid) -> Option<Nonce>;
+
     /// Looks whether that very process runs.
     fn probe(&self, process: &ProcessIdentity) -> ProcessProbe;
 

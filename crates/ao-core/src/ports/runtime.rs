@@ -6,7 +6,7 @@ use super::{BoxFuture, Ensured, ErrorKind};
 use crate::fact::{RuntimeProbe, ServerProbe};
 use crate::ids::{LaunchId, Nonce, Pid, ProjectId, SessionId};
 use crate::record::Exit;
-use crate::session::{RuntimeHandle, ServerIdentity};
+use crate::session::{ProcessIdentity, RuntimeHandle, ServerIdentity};
 
 /// Why a runtime could not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +123,44 @@ pub struct PaneLook {
     pub exit: Option<Exit>,
 }
 
+/// What one socket of this home came to, looked at without knowing what should be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFound {
+    /// The socket.
+    pub socket: PathBuf,
+    /// Who answers there.
+    pub answer: ServerAnswer,
+}
+
+/// Who answers at a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAnswer {
+    /// A server with the marker of this home.
+    Ours {
+        /// Who it is.
+        server: ServerIdentity,
+        /// All its panes.
+        panes: Vec<PaneFound>,
+    },
+    /// A server without a marker, or with another home's. Nothing of it is looked at.
+    Stranger,
+    /// No answer, or not one that proves anything.
+    Unreachable {
+        /// What went wrong.
+        because: String,
+    },
+}
+
+/// A pane of a server of this home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneFound {
+    /// The pane as any look shows it.
+    pub look: PaneLook,
+    /// The process that was written on it before its agent started; without its nonce, which is
+    /// written nowhere. `None` where it still waits to be written, and on what is not ours.
+    pub process: Option<ProcessIdentity>,
+}
+
 /// Something happened at a server that is worth a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ServerEvent {
@@ -166,6 +204,10 @@ pub trait Runtime: Send + Sync {
 
     /// Looks at a whole server, with one question.
     fn look_all<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerLook>;
+
+    /// Looks at every socket of this home, with one question each. Sockets at which nobody listens
+    /// are left out.
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<ServerFound>, RuntimeError>>;
 
     /// Waits for the next thing at a server that is worth a look. Changes since the previous call
     /// returned are not missed: they end the next call at once.

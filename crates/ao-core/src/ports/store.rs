@@ -309,6 +309,14 @@ pub trait Projects: Send + Sync {
         &'a self,
         id: &'a ProjectId,
     ) -> BoxFuture<'a, Result<SessionId, StoreError>>;
+
+    /// Sees to it that [`Self::next_session_id`] gives out numbers above `n` only, whether or not
+    /// the project is registered.
+    fn skip_session_ids<'a>(
+        &'a self,
+        id: &'a ProjectId,
+        n: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// The durable inbox.
@@ -345,6 +353,8 @@ crate::closed::closed_enum! {
         HostRebooted = "host_rebooted",
         /// Most sessions died in one pass, without a proven cause.
         MassDeath = "mass_death",
+        /// Launches run that no record knows, and that could not be adopted.
+        NotAdopted = "not_adopted",
     }
 }
 

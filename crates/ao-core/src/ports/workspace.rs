@@ -153,6 +153,38 @@ pub struct Worktree {
     pub is_prunable: bool,
 }
 
+/// What a repository knows of a session: enough to leave its name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceTrace {
+    /// The session.
+    pub session: SessionId,
+    /// Its worktree, when it is registered and carries our mark. `None` where only refs of the
+    /// session are left.
+    pub worktree: Option<MarkedWorktree>,
+}
+
+/// A registered worktree with the mark of the session that it was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedWorktree {
+    /// Which home marked it.
+    pub by: MarkedBy,
+    /// Where it was made, resolved.
+    pub made_at: PathBuf,
+    /// The worktree as git has it.
+    pub worktree: Worktree,
+}
+
+/// Which home marked a worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MarkedBy {
+    /// This one.
+    ThisHome,
+    /// Another one.
+    AnotherHome,
+    /// A version that did not write it down.
+    Unknown,
+}
+
 /// What a look at a workspace saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceLook {
@@ -193,6 +225,8 @@ pub enum RemovalMode {
     Careful,
     /// The same, and only when its base has everything that was committed in it.
     Merged,
+    /// The same, and only when no ignored file would have to be kept: nobody would know where.
+    Spotless,
     /// Preserves the work under `refs/ao/preserved/SESSION` first, then removes.
     Discard,
 }
@@ -326,6 +360,13 @@ pub trait Workspace: Send + Sync {
 
     /// Every worktree that git has registered for a repository.
     fn list<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Result<Vec<Worktree>, WorkspaceError>>;
+
+    /// Every session, of this home and of others, that a repository knows anything of, by id. A mark
+    /// that cannot be read is passed over.
+    fn traces<'a>(
+        &'a self,
+        repo: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<WorkspaceTrace>, WorkspaceError>>;
 
     /// Looks at one worktree.
     fn inspect<'a>(

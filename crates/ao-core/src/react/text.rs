@@ -286,6 +286,7 @@ fn input_advice(plan: &Plan<'_>) -> String {
         SessionReason::SpawnRequested
         | SessionReason::QueuedForCapacity
         | SessionReason::RestoreRequested
+        | SessionReason::Adopted
         | SessionReason::AgentAcknowledged
         | SessionReason::TaskInProgress
         | SessionReason::PrCreated
@@ -320,6 +321,7 @@ pub(crate) const fn reason_words(reason: SessionReason) -> &'static str {
         SessionReason::SpawnRequested => "its start was asked for",
         SessionReason::QueuedForCapacity => "it waits for a free place",
         SessionReason::RestoreRequested => "its restore was asked for",
+        SessionReason::Adopted => "it was found running, without a record of it",
         SessionReason::AgentAcknowledged => "its agent showed itself",
         SessionReason::TaskInProgress => "it works on its task",
         SessionReason::PrCreated => "it works with a pull request open",

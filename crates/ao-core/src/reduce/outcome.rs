@@ -8,12 +8,13 @@ use crate::record::{
     RuntimeVerdict, SessionReason, SessionState,
 };
 use crate::reduce::Plan;
-use crate::step::Rule;
+use crate::step::{MessageOrder, Rule};
 
 /// Reduces one outcome.
 pub(super) fn reduce(plan: &mut Plan<'_>, outcome: &Outcome) -> Rule {
     match outcome {
         Outcome::Launched(launch) => launched(plan, launch),
+        Outcome::Adopted(launch) => adopted(plan, launch),
         Outcome::SpawnFailed => spawn_failed(plan),
         Outcome::EndRequested(intent) => end_requested(plan, *intent),
         Outcome::RuntimeDestroyed => runtime_destroyed(plan),
@@ -36,6 +37,11 @@ fn launched(plan: &mut Plan<'_>, launch: &Launch) -> Rule {
     if session.state != SessionState::NotStarted || is_queued {
         plan.set_session(SessionState::NotStarted, SessionReason::SpawnRequested);
     }
+    begin_the_launch(plan, launch);
+    Rule::Launched
+}
+
+fn begin_the_launch(plan: &mut Plan<'_>, launch: &Launch) {
     forget_the_launch(&mut plan.lifecycle);
     plan.lifecycle.runtime =
         RuntimeVerdict { state: RuntimeState::Alive, reason: RuntimeReason::ProcessRunning };
@@ -43,7 +49,23 @@ fn launched(plan: &mut Plan<'_>, launch: &Launch) -> Rule {
     if launch.traits.signals.are_declared() {
         plan.arm_no_signal(launch.committed_at);
     }
-    Rule::Launched
+}
+
+/// A launch that runs and that the record does not know began after what the record knows: whatever
+/// that says, an end that was asked for included, is about an earlier one.
+fn adopted(plan: &mut Plan<'_>, launch: &Launch) -> Rule {
+    if plan.lifecycle.launch.as_ref().is_some_and(|known| known.id == launch.id) {
+        return Rule::Unchanged;
+    }
+    if plan.lifecycle.is_terminal() {
+        reopened(plan, SessionReason::Adopted);
+    }
+    plan.set_session(SessionState::NotStarted, SessionReason::Adopted);
+    plan.lifecycle.intent = None;
+    // Whether they were typed since nobody knows, and twice is worse than not at all.
+    plan.message_orders.push(MessageOrder::CancelAll);
+    begin_the_launch(plan, launch);
+    Rule::Adopted
 }
 
 /// What was known about an earlier launch says nothing about the next one.

@@ -273,6 +273,7 @@ const fn unchanged(rule: Rule) -> Rule {
         | Rule::ClaimedDone
         | Rule::NoSignal
         | Rule::Launched
+        | Rule::Adopted
         | Rule::SpawnFailed
         | Rule::RuntimeDestroyed
         | Rule::RestoreRequested
@@ -300,6 +301,11 @@ pub(crate) fn describe_fact(kind: &FactKind) -> Option<String> {
         FactKind::PullRequests(_) => return None,
         FactKind::Outcome(outcome) => match outcome {
             Outcome::Launched(launch) => format!("launch `{}` runs", launch.id),
+            Outcome::Adopted(launch) => format!(
+                "launch `{}` runs and was not known: its terminal, its process and its launch file \
+                 agree",
+                launch.id
+            ),
             Outcome::SpawnFailed => "the start failed and was unwound".to_owned(),
             Outcome::EndRequested(intent) => format!("{intent} was asked for"),
             Outcome::RuntimeDestroyed => "the runtime was torn down".to_owned(),

@@ -23,7 +23,8 @@ pub(crate) async fn of_caller(
 ) -> Result<Json<DoctorReport>, Fault> {
     let config = crate::config::Config::load(&app.config_files, &std::collections::BTreeMap::new());
     let place = agents::place(&app, asked).await?;
-    Ok(Json(doctor::examine(&app.layout, &config, &place).await))
+    let leftovers = app.engine.leftovers().await.map_err(|error| error.to_string());
+    Ok(Json(doctor::examine(&app.layout, &config, &place, Some(leftovers)).await))
 }
 
 pub(crate) async fn fix(

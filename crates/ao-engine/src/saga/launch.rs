@@ -6,8 +6,8 @@ use ao_core::fact::{Fact, FactKind, Outcome, ProcessProbe};
 use ao_core::ids::{IdempotencyKey, LaunchId, Nonce, SessionId};
 use ao_core::message::{Lane, Message, MessageChange, MessageState};
 use ao_core::ports::{
-    Agent, Ensured, Invocation, LaunchFile, LaunchProof, LaunchRequest, Loaded, ProvisionError,
-    ProvisionRequest, StoreError,
+    Agent, Ensured, Invocation, LaunchFile, LaunchOrigin, LaunchProof, LaunchRequest, Loaded,
+    ProvisionError, ProvisionRequest, StoreError,
 };
 use ao_core::record::Launch;
 use ao_core::reduce::reduce;
@@ -174,6 +174,8 @@ impl SagaRunner {
             directory: record.workspace.path.clone(),
             argv: invocation.argv,
             env,
+            // By now branch and base are what they will be.
+            origin: Some(LaunchOrigin::of(&record)),
         };
         self.ports
             .launches

@@ -27,6 +27,7 @@ struct_doc!(PromptEcho { text, is_cut });
 struct_doc!(PrObservation { pr });
 enum_doc!(Outcome {
     "launched" => Launched(launch),
+    "adopted" => Adopted(launch),
     "spawn_failed" => SpawnFailed,
     "end_requested" => EndRequested(intent),
     "runtime_destroyed" => RuntimeDestroyed,

@@ -115,6 +115,13 @@ pub(crate) fn next_session_id(tx: &Writing<'_>, id: &ProjectId) -> Result<Sessio
     }
 }
 
+pub(crate) fn skip_session_ids(tx: &Writing<'_>, id: &ProjectId, n: u64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO project_numbers (project, last) VALUES (?1, ?2)
+        ON CONFLICT (project) DO UPDATE SET last = max(last, excluded.last)";
+    run(tx.conn, sql, params![id.as_str(), number(n)])?;
+    Ok(())
+}
+
 fn check_project(conn: &Connection, id: &ProjectId) -> Result<(), StoreError> {
     if exists(conn, "SELECT 1 FROM projects WHERE id = ?1", [id.as_str()])? {
         Ok(())

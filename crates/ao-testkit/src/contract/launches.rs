@@ -4,8 +4,13 @@
 
 use std::path::PathBuf;
 
-use ao_core::ids::{LaunchId, Pid, SessionId};
-use ao_core::ports::{BoxFuture, Clock, LaunchFile, LaunchProof, Launches};
+use ao_core::ids::{
+    AgentName, AgentSessionId, BranchName, IssueRef, LaunchId, Pid, ProjectId, RefName, SessionId,
+    Sha,
+};
+use ao_core::ports::{BoxFuture, Clock, LaunchFile, LaunchOrigin, LaunchProof, Launches};
+use ao_core::session::{Base, SessionKind};
+use ao_core::time::Timestamp;
 
 use super::wait_until;
 
@@ -36,6 +41,7 @@ macro_rules! launches_contract {
         $crate::contract_tests!($with, launches:
             what_is_written_is_read_back_until_it_is_removed,
             what_is_written_again_replaces_it,
+            what_a_session_is_is_read_back_with_its_launch,
             the_files_of_an_agent_stay_below_their_launch,
             a_launch_that_was_not_run_proves_nothing,
             an_executed_agent_is_proven_with_its_number,
@@ -58,6 +64,26 @@ fn file(harness: &dyn LaunchesHarness, name: &str) -> LaunchFile {
         directory: harness.directory(),
         argv: harness.waiting_argv(),
         env: env.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        origin: None,
+    }
+}
+
+/// What a session is, with a line end and a quote wherever a text may stand.
+fn origin(text: Option<&str>) -> LaunchOrigin {
+    let some = || text.map(str::to_owned);
+    LaunchOrigin {
+        project: ProjectId::parse("app").expect("a project id"),
+        kind: SessionKind::Orchestrator,
+        agent: AgentName::parse("command").expect("an agent name"),
+        issue: some().map(IssueRef::new),
+        model: some(),
+        permission_mode: some(),
+        branch: BranchName::new("ao/app-1.2"),
+        base: Base { name: some().map(RefName::new), sha: some().map(Sha::new) },
+        prompt: some(),
+        argv: some().into_iter().collect(),
+        agent_session_id: some().map(AgentSessionId::new),
+        created_at: Timestamp::from_millis(1_234),
     }
 }
 
@@ -98,6 +124,16 @@ pub async fn what_is_written_again_replaces_it(harness: &dyn LaunchesHarness) {
     assert_eq!(launches.read(&whole.launch).await, Ok(Some(first)));
     launches.write(&whole, &[]).await.expect("a launch file");
     assert_eq!(launches.read(&whole.launch).await, Ok(Some(whole)));
+}
+
+/// A daemon that has no record of the session learns from it what the session is.
+pub async fn what_a_session_is_is_read_back_with_its_launch(harness: &dyn LaunchesHarness) {
+    let launches = harness.launches();
+    for text in [None, Some("two\nlines, \"quoted\" and `ä`")] {
+        let file = LaunchFile { origin: Some(origin(text)), ..file(harness, "one") };
+        launches.write(&file, &[]).await.expect("a launch file");
+        assert_eq!(launches.read(&file.launch).await, Ok(Some(file)));
+    }
 }
 
 /// A path from an agent's adapter cannot lead anywhere else.

@@ -62,6 +62,7 @@ macro_rules! processes_contract {
         $crate::contract_tests!($with, processes:
             a_process_is_alive_until_it_ends,
             a_number_is_not_a_process,
+            a_process_carries_the_nonce_that_it_was_started_with,
             a_watch_ends_with_its_process,
             a_watch_of_an_ended_process_ends_at_once,
             a_scan_finds_what_left_the_tree,
@@ -117,6 +118,22 @@ pub async fn a_number_is_not_a_process(harness: &dyn ProcessesHarness) {
     let of_another_boot = ProcessIdentity { boot, ..process.clone() };
     assert_eq!(harness.processes().probe(&of_another_boot), ProcessProbe::Dead);
     assert_eq!(harness.processes().probe(&process), ProcessProbe::Alive);
+}
+
+/// What no environment says, and whoever has ended, carries none.
+pub async fn a_process_carries_the_nonce_that_it_was_started_with(harness: &dyn ProcessesHarness) {
+    let (nonce, processes) = (harness.nonce(), harness.processes());
+    let process = started(harness, Some(&nonce)).await;
+    wait_until(harness.clock(), "the process has its environment", async || {
+        processes.nonce_of(process.pid).is_some()
+    })
+    .await;
+    assert_eq!(processes.nonce_of(process.pid), Some(nonce));
+    let other = started(harness, None).await;
+    assert_eq!(processes.nonce_of(other.pid), None);
+    harness.kill(process.pid);
+    until_dead(harness, &process).await;
+    assert_eq!(processes.nonce_of(process.pid), None);
 }
 
 /// Nobody has to look again and again.

@@ -9,7 +9,7 @@ use ao_core::fact::{ProcessProbe, RuntimeProbe, ServerProbe};
 use ao_core::ids::{LaunchId, Nonce, ProjectId, SessionId};
 use ao_core::ports::{
     BoxFuture, Clock, CreateRuntime, Ensured, HandleLook, Processes, Runtime, RuntimeError,
-    ServerEvent, ServerLook, Terminal,
+    ServerAnswer, ServerEvent, ServerFound, ServerLook, Terminal,
 };
 use ao_core::record::Exit;
 use ao_core::session::{ProcessIdentity, RuntimeHandle, ServerIdentity};
@@ -81,6 +81,7 @@ macro_rules! runtime_contract {
             another_homes_server_is_not_touched,
             concurrent_creations_share_one_server,
             only_idle_servers_are_ended,
+            a_survey_finds_what_nobody_named_and_nothing_of_strangers,
             pasted_text_arrives_byte_for_byte,
             a_paste_presses_no_enter_and_a_key_does,
             text_that_could_press_keys_is_refused,
@@ -175,6 +176,43 @@ pub async fn finding_starts_nothing(harness: &dyn RuntimeHarness) {
     let request = request(harness, "app-1", Program::Waits);
     assert_eq!(harness.runtime().find(&request).await, Ok(None));
     assert_eq!(harness.runtime().end_idle_servers().await, Ok(Vec::new()));
+}
+
+/// Every server of the home is found with what is written on its runtimes; of another home's, and
+/// of one that does not answer, only that it is there.
+pub async fn a_survey_finds_what_nobody_named_and_nothing_of_strangers(
+    harness: &dyn RuntimeHarness,
+) {
+    let runtime = harness.runtime();
+    assert_eq!(runtime.survey().await, Ok(Vec::new()));
+    let (app, lib) = (create_named(harness, "app-1").await, create_named(harness, "lib-1").await);
+    harness.kill_process(&lib.process);
+    until_dead(harness, &lib).await;
+    let found = runtime.survey().await.expect("a survey");
+    let seen = |handle: &RuntimeHandle, name: &str, is_dead: bool| {
+        let of_socket = found.iter().find(|it| it.socket == handle.server.socket);
+        let Some(ServerFound { answer: ServerAnswer::Ours { server, panes }, .. }) = of_socket
+        else {
+            unreachable!("the server of {name} is ours: {found:?}")
+        };
+        assert_eq!(*server, handle.server);
+        let [pane] = &panes[..] else { unreachable!("one pane: {panes:?}") };
+        let launch = LaunchId::parse(format!("launch-of-{name}")).ok();
+        assert_eq!((&*pane.look.session, &pane.look.pane), (name, &handle.pane));
+        assert_eq!((&pane.look.launch, pane.look.is_dead), (&launch, is_dead));
+        let unsigned = ProcessIdentity { nonce: None, ..handle.process.clone() };
+        assert_eq!(pane.process.as_ref(), Some(&unsigned), "a dead one is still named");
+    };
+    seen(&app, "app-1", false);
+    seen(&lib, "lib-1", true);
+    assert_eq!(found.len(), 2);
+    let answers = harness.another_home().survey().await.expect("a survey");
+    assert!(answers.iter().all(|it| it.answer == ServerAnswer::Stranger), "{answers:?}");
+    harness.silence(&app.server);
+    let found = runtime.survey().await.expect("a survey");
+    let silent = found.iter().find(|it| it.socket == app.server.socket).map(|it| &it.answer);
+    assert!(matches!(silent, Some(ServerAnswer::Unreachable { .. })), "{silent:?}");
+    harness.let_speak(&app.server);
 }
 
 /// `app-1` is not `app-10`.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ao_core::ids::{BranchName, RefName, SessionId};
 use ao_core::ports::{
-    Appraisal, BoxFuture, CreateWorkspace, DiffStat, Ensured, Removal, RemovalMode, Workspace,
-    WorkspaceError,
+    Appraisal, BoxFuture, CreateWorkspace, DiffStat, Ensured, MarkedBy, Removal, RemovalMode,
+    Workspace, WorkspaceError, WorkspaceTrace,
 };
 use ao_core::saga::PreImage;
 
@@ -111,6 +111,8 @@ pub async fn workspace_contract(harness: &dyn WorkspaceHarness) {
     Box::pin(only_what_is_merged_goes_with_a_cleanup(harness)).await;
     Box::pin(squashed_work_goes_and_is_preserved(harness)).await;
     Box::pin(work_keeps_the_worktree(harness)).await;
+    Box::pin(a_repository_tells_whose_worktrees_and_refs_it_has(harness)).await;
+    Box::pin(what_nobody_would_look_for_keeps_a_worktree_that_must_be_spotless(harness)).await;
     Box::pin(a_discard_preserves_first(harness)).await;
     Box::pin(what_was_discarded_comes_back_as_it_was(harness)).await;
     Box::pin(commits_that_no_branch_has_are_preserved(harness)).await;
@@ -293,7 +295,6 @@ fn assert_stays(appraisal: &Appraisal, because: &str) {
 async fn only_what_is_merged_goes_with_a_cleanup(harness: &dyn WorkspaceHarness) {
     const MERGED: RemovalMode = RemovalMode::Merged;
     let workspace = harness.workspace();
-    let removed = |is_branch_deleted| Removal::Removed { is_branch_deleted, preserved: None };
 
     let unused = made(harness).await;
     assert!(matches!(appraise(harness, &unused, MERGED).await, Appraisal::Goes { .. }));
@@ -368,6 +369,58 @@ fn assert_kept(removal: &Removal, because: &str) {
         Removal::Kept { because: said } => assert!(said.contains(because), "{said}"),
         Removal::Removed { .. } => panic!("removed in spite of `{because}`"),
     }
+}
+
+fn removed(is_branch_deleted: bool) -> Removal {
+    Removal::Removed { is_branch_deleted, preserved: None }
+}
+
+async fn a_repository_tells_whose_worktrees_and_refs_it_has(harness: &dyn WorkspaceHarness) {
+    let workspace = harness.workspace();
+    let request = fresh(harness).await;
+    assert_eq!(workspace.traces(&request.repo).await, Ok(Vec::new()));
+    let path = workspace.create(&request).await.unwrap().path;
+    let request = CreateWorkspace { path, ..request };
+    let traces = workspace.traces(&request.repo).await.unwrap();
+    let [WorkspaceTrace { session: found, worktree: Some(marked) }] = &traces[..] else {
+        panic!("one worktree: {traces:?}")
+    };
+    assert_eq!((found, marked.by), (&session(), MarkedBy::ThisHome));
+    assert_eq!((&marked.made_at, &marked.worktree.path), (&request.path, &request.path));
+    assert_eq!(marked.worktree.branch, Some(request.branch.clone()));
+    // Its name stays known for as long as its branch does.
+    harness.write(&request.path, "work.txt", "work\n").await;
+    harness.commit(&request.path).await;
+    assert_eq!(destroy(harness, &request, RemovalMode::Careful).await, removed(false));
+    let left = WorkspaceTrace { session: session(), worktree: None };
+    assert_eq!(workspace.traces(&request.repo).await, Ok(vec![left]));
+    let nowhere = request.repo.join("no-such-directory");
+    assert!(workspace.traces(&nowhere).await.is_err());
+}
+
+async fn what_nobody_would_look_for_keeps_a_worktree_that_must_be_spotless(
+    harness: &dyn WorkspaceHarness,
+) {
+    const SPOTLESS: RemovalMode = RemovalMode::Spotless;
+    let request = made(harness).await;
+    harness.write(&request.path, "work.txt", "work\n").await;
+    assert_stays(&appraise(harness, &request, SPOTLESS).await, "`work.txt`");
+    assert_kept(&destroy(harness, &request, SPOTLESS).await, "`work.txt`");
+    harness.commit(&request.path).await;
+    assert_stays(&appraise(harness, &request, SPOTLESS).await, "does not have");
+    assert_kept(&destroy(harness, &request, SPOTLESS).await, "does not have");
+    harness.fast_forward_main(&request.repo, BRANCH).await;
+    let ignored = ["local.db".to_owned()];
+    harness.workspace().exclude(&request.repo, &ignored).await.unwrap();
+    harness.write(&request.path, "local.db", "rows\n").await;
+    let merged = appraise(harness, &request, RemovalMode::Merged).await;
+    assert!(matches!(merged, Appraisal::Goes { .. }), "{merged:?}");
+    assert_stays(&appraise(harness, &request, SPOTLESS).await, "ignored files");
+    assert_kept(&destroy(harness, &request, SPOTLESS).await, "ignored files");
+    assert_eq!(harness.read(&request.path, "local.db").await.as_deref(), Some("rows\n"));
+    let clean = made(harness).await;
+    assert!(matches!(appraise(harness, &clean, SPOTLESS).await, Appraisal::Goes { .. }));
+    assert_eq!(destroy(harness, &clean, SPOTLESS).await, removed(true));
 }
 
 async fn work_keeps_the_worktree(harness: &dyn WorkspaceHarness) {

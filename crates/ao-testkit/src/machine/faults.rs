@@ -16,6 +16,8 @@ pub enum Op {
     IsAlive,
     /// `Runtime::look_all`.
     LookAll,
+    /// `Runtime::survey`.
+    Survey,
     /// `Runtime::watch`.
     WatchServer,
     /// `Runtime::end_idle_servers`.

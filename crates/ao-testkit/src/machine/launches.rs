@@ -124,6 +124,7 @@ impl Launches for FakeMachine {
                 file: file.clone(),
                 agent_files: std::collections::BTreeMap::new(),
                 proof: LaunchProof::NotStarted,
+                is_spoilt: false,
                 held: None,
             });
             launch.file = file.clone();
@@ -140,7 +141,14 @@ impl Launches for FakeMachine {
     ) -> BoxFuture<'a, Result<Option<LaunchFile>, LaunchesError>> {
         Box::pin(async move {
             self.enter_launches(Op::ReadLaunch).await?;
-            Ok(self.lock().launches.get(launch).map(|launch| launch.file.clone()))
+            let state = self.lock();
+            match state.launches.get(launch) {
+                Some(found) if found.is_spoilt => {
+                    let path = self.dir(launch);
+                    Err(LaunchesError { path, message: "it is no launch file".to_owned() })
+                }
+                found => Ok(found.map(|launch| launch.file.clone())),
+            }
         })
     }
 

@@ -79,6 +79,12 @@ impl Processes for FakeMachine {
         self.lock().identity(pid, nonce)
     }
 
+    fn nonce_of(&self, pid: Pid) -> Option<Nonce> {
+        let state = self.lock();
+        let process = state.processes.get(&pid).filter(|process| process.is_visible)?;
+        process.nonce.clone()
+    }
+
     fn probe(&self, process: &ProcessIdentity) -> ProcessProbe {
         match self.lock().running(process) {
             Some(running) if running.is_visible => ProcessProbe::Alive,

@@ -6,11 +6,11 @@ use std::task::Poll;
 use ao_core::fact::{RuntimeProbe, ServerProbe};
 use ao_core::ids::{HomeId, ProjectId};
 use ao_core::ports::{
-    BoxFuture, CreateRuntime, Ensured, HandleLook, PaneLook, Runtime, RuntimeError, ServerEvent,
-    ServerLook,
+    BoxFuture, CreateRuntime, Ensured, HandleLook, PaneFound, PaneLook, Runtime, RuntimeError,
+    ServerAnswer, ServerEvent, ServerFound, ServerLook,
 };
 use ao_core::record::Exit;
-use ao_core::session::{HANDLE_VERSION, RuntimeHandle, ServerIdentity};
+use ao_core::session::{HANDLE_VERSION, ProcessIdentity, RuntimeHandle, ServerIdentity};
 
 use super::state::{Pane, Server, State};
 use super::{FakeMachine, Fault, Op};
@@ -43,7 +43,9 @@ impl State {
     pub(super) fn pane_mut(&mut self, handle: &RuntimeHandle) -> Option<&mut Pane> {
         let server = self.servers.get_mut(&handle.server.socket)?;
         let panes = server.panes.values_mut();
-        panes.into_iter().find(|pane| pane.id == handle.pane && pane.process == handle.process)
+        panes.into_iter().find(|pane| {
+            pane.id == handle.pane && unsigned(&pane.process) == unsigned(&handle.process)
+        })
     }
 }
 
@@ -75,6 +77,23 @@ fn no_answer() -> RuntimeError {
 }
 
 impl FakeMachine {
+    /// What a server answers to a home that does not know what should be there.
+    fn answer_of(&self, socket: &std::path::Path, server: &mut Server) -> ServerAnswer {
+        if !server.is_reachable {
+            return ServerAnswer::Unreachable { because: "the server does not answer".to_owned() };
+        }
+        if server.home != self.home {
+            return ServerAnswer::Stranger;
+        }
+        let written = |pane: &Pane| (!pane.is_unmarked).then(|| unsigned(&pane.process));
+        let processes: Vec<_> = server.panes.values().map(written).collect();
+        let looks = look_at_panes(server).into_iter();
+        let panes = looks.zip(processes).map(|(look, process)| PaneFound { look, process });
+        let process = server.process.clone();
+        let identity = ServerIdentity { socket: socket.to_owned(), process };
+        ServerAnswer::Ours { server: identity, panes: panes.collect() }
+    }
+
     /// The runtime of this launch, when its project has a server of ours.
     fn existing(&self, request: &CreateRuntime) -> Result<Option<RuntimeHandle>, RuntimeError> {
         let socket = Self::socket(&request.project);
@@ -217,6 +236,20 @@ impl Runtime for FakeMachine {
         })
     }
 
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<ServerFound>, RuntimeError>> {
+        Box::pin(async move {
+            if self.enter(Op::Survey).await.is_some() {
+                return Err(no_answer());
+            }
+            let mut state = self.lock();
+            let found = |(socket, server): (&PathBuf, &mut Server)| ServerFound {
+                socket: socket.clone(),
+                answer: self.answer_of(socket, server),
+            };
+            Ok(state.servers.iter_mut().map(found).collect())
+        })
+    }
+
     fn watch<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerEvent> {
         Box::pin(async move {
             if self.enter(Op::WatchServer).await.is_some() {
@@ -263,6 +296,11 @@ impl Runtime for FakeMachine {
             if fault == Some(Fault::LoseAnswer) { Err(no_answer()) } else { Ok(idle) }
         })
     }
+}
+
+/// A process as it is written down: without the secret.
+fn unsigned(process: &ProcessIdentity) -> ProcessIdentity {
+    ProcessIdentity { nonce: None, ..process.clone() }
 }
 
 fn look_at_panes(server: &mut Server) -> Vec<PaneLook> {

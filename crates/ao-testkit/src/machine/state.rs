@@ -75,6 +75,8 @@ pub(super) struct Pane {
     pub(super) id: String,
     pub(super) launch: LaunchId,
     pub(super) process: ProcessIdentity,
+    /// Whether its process was not written on it yet.
+    pub(super) is_unmarked: bool,
     pub(super) end: Option<Exit>,
     /// How many more looks do not see how it ended.
     pub(super) end_hidden_for: u32,
@@ -98,6 +100,8 @@ pub(super) struct Launch {
     pub(super) file: LaunchFile,
     pub(super) agent_files: BTreeMap<PathBuf, String>,
     pub(super) proof: LaunchProof,
+    /// Whether nobody can read its file.
+    pub(super) is_spoilt: bool,
     /// The launcher that waits to become the agent.
     pub(super) held: Option<Pid>,
 }
@@ -271,6 +275,7 @@ impl State {
             id: format!("%{}", self.next_pane),
             launch,
             process,
+            is_unmarked: false,
             end: None,
             end_hidden_for: 0,
             typed: Vec::new(),

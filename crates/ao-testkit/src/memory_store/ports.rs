@@ -263,6 +263,19 @@ impl Projects for MemoryStore {
     ) -> BoxFuture<'a, Result<SessionId, StoreError>> {
         Box::pin(async move { self.perform(Op::NextSessionId, |state| state.next_session_id(id)) })
     }
+
+    fn skip_session_ids<'a>(
+        &'a self,
+        id: &'a ProjectId,
+        n: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.perform(Op::SkipSessionIds, |state| {
+                state.skip_session_ids(id, n);
+                Ok(())
+            })
+        })
+    }
 }
 
 impl Inbox for MemoryStore {

@@ -321,6 +321,11 @@ impl State {
         Ok(SessionId::of(id, *number))
     }
 
+    pub(super) fn skip_session_ids(&mut self, id: &ProjectId, n: u64) {
+        let number = self.numbers.entry(id.clone()).or_default();
+        *number = n.max(*number);
+    }
+
     pub(super) fn deliver(&mut self, notification: &Notification) -> Ensured {
         if self.inbox.iter().any(|item| item.notification.id == notification.id) {
             return Ensured::AlreadyThere;

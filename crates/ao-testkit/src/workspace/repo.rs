@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
-    Appraisal, CreateWorkspace, DiffStat, Recovery, Removal, RemovalMode, WorkspaceError,
-    WorkspaceLook, Worktree,
+    Appraisal, CreateWorkspace, DiffStat, MarkedBy, MarkedWorktree, Recovery, Removal, RemovalMode,
+    WorkspaceError, WorkspaceLook, WorkspaceTrace, Worktree,
 };
 use ao_core::saga::PreImage;
 
@@ -30,6 +30,8 @@ pub(super) struct FakeWorktree {
     pub(super) locked: Option<String>,
     pub(super) operation: Option<String>,
     pub(super) is_dir_missing: bool,
+    /// Whether its mark is another home's.
+    pub(super) is_foreign: bool,
     /// Whether it was made from what was preserved.
     is_recovered: bool,
     /// Its number among the worktrees that were ever made.
@@ -262,6 +264,7 @@ impl FakeRepo {
                 locked: None,
                 operation: None,
                 is_dir_missing: false,
+                is_foreign: false,
                 is_recovered: false,
                 no,
             });
@@ -300,10 +303,20 @@ impl FakeRepo {
             RemovalMode::Merged => {
                 self.obstacle(worktree).or_else(|| self.unmerged(request, &worktree.head))
             }
+            RemovalMode::Spotless => self
+                .obstacle(worktree)
+                .or_else(|| self.unmerged(request, &worktree.head))
+                .or_else(|| self.ignored(worktree)),
             RemovalMode::Discard => {
                 worktree.locked.as_ref().map(|reason| format!("it is locked: {reason}"))
             }
         }
+    }
+
+    /// A file that git ignores, where there is one: a sentence.
+    fn ignored(&self, worktree: &FakeWorktree) -> Option<String> {
+        let name = worktree.files.keys().find(|name| self.excludes.contains(*name))?;
+        Some(format!("it has ignored files that nobody called disposable: `{name}`"))
     }
 
     fn unmerged(&self, request: &CreateWorkspace, tip: &Sha) -> Option<String> {
@@ -443,6 +456,7 @@ impl FakeRepo {
                 locked: None,
                 operation: None,
                 is_dir_missing: false,
+                is_foreign: false,
                 is_recovered: true,
                 no,
             },
@@ -469,6 +483,30 @@ impl FakeRepo {
             is_prunable: it.is_dir_missing,
         });
         std::iter::once(main).chain(linked).collect()
+    }
+
+    pub(super) fn traces(&self) -> Vec<WorkspaceTrace> {
+        let known = self.bases.keys().chain(self.preserved.keys());
+        let mut traces: BTreeMap<SessionId, Vec<MarkedWorktree>> =
+            known.map(|session| (session.clone(), Vec::new())).collect();
+        for listed in self.list(Path::new("")).into_iter().skip(1) {
+            let Some(worktree) = self.worktrees.get(&listed.path) else { continue };
+            let by = if worktree.is_foreign { MarkedBy::AnotherHome } else { MarkedBy::ThisHome };
+            let made_at = listed.path.clone();
+            let marked = MarkedWorktree { by, made_at, worktree: listed };
+            traces.entry(worktree.session.clone()).or_default().push(marked);
+        }
+        let trace = |session: &SessionId, worktree: Option<MarkedWorktree>| WorkspaceTrace {
+            session: session.clone(),
+            worktree,
+        };
+        let all = traces.into_iter().map(|(session, worktrees)| {
+            if worktrees.is_empty() {
+                return vec![trace(&session, None)];
+            }
+            worktrees.into_iter().map(|it| trace(&session, Some(it))).collect()
+        });
+        all.flatten().collect()
     }
 
     pub(super) fn look(&self, request: &CreateWorkspace, is_occupied: bool) -> WorkspaceLook {

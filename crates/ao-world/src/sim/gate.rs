@@ -460,6 +460,17 @@ impl Projects for Gate {
             self.write(None, Touched::default(), self.store.next_session_id(id), |_| {}).await
         })
     }
+
+    fn skip_session_ids<'a>(
+        &'a self,
+        id: &'a ProjectId,
+        n: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.trouble.enter(StoreOp::Commit, None).await?;
+            self.write(None, Touched::default(), self.store.skip_session_ids(id, n), |_| {}).await
+        })
+    }
 }
 
 impl Incidents for Gate {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ao_core::ids::SessionId;
 use ao_core::ports::{
     AttachMode, BoxFuture, CreateRuntime, Ensured, HandleLook, Runtime, RuntimeError, ServerEvent,
-    ServerLook, Terminal, TerminalLook,
+    ServerFound, ServerLook, Terminal, TerminalLook,
 };
 use ao_core::session::{RuntimeHandle, ServerIdentity};
 use ao_testkit::machine::FakeMachine;
@@ -65,6 +65,10 @@ impl Runtime for Desk {
 
     fn look_all<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerLook> {
         self.machine.look_all(server)
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<ServerFound>, RuntimeError>> {
+        self.machine.survey()
     }
 
     fn watch<'a>(&'a self, server: &'a ServerIdentity) -> BoxFuture<'a, ServerEvent> {

@@ -12,7 +12,7 @@ use ao_core::outbox::Sink;
 use ao_core::ports::{
     Appraisal, BoxFuture, Clock as _, CreateWorkspace, CreatedWorkspace, Ensured, Notifier,
     NotifyError, Recovery, Removal, RemovalMode, TrashSweep, Workspace, WorkspaceError,
-    WorkspaceLook, Worktree,
+    WorkspaceLook, WorkspaceTrace, Worktree,
 };
 use ao_core::saga::PreImage;
 use ao_testkit::clock::JumpingClock;
@@ -100,7 +100,7 @@ impl Git {
             return Err(refused());
         }
         let answer = call.await;
-        if !matches!(op, WorkspaceOp::Look | WorkspaceOp::Repository) {
+        if !matches!(op, WorkspaceOp::Look | WorkspaceOp::Repository | WorkspaceOp::Traces) {
             self.n_changes.fetch_add(1, Ordering::Relaxed);
         }
         yield_now().await;
@@ -194,6 +194,13 @@ impl Workspace for Git {
 
     fn list<'a>(&'a self, repo: &'a Path) -> BoxFuture<'a, Result<Vec<Worktree>, WorkspaceError>> {
         Box::pin(self.call(WorkspaceOp::Repository, self.fake.list(repo)))
+    }
+
+    fn traces<'a>(
+        &'a self,
+        repo: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<WorkspaceTrace>, WorkspaceError>> {
+        Box::pin(self.call(WorkspaceOp::Traces, self.fake.traces(repo)))
     }
 
     fn inspect<'a>(

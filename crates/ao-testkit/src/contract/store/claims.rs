@@ -24,6 +24,7 @@ pub(super) const ALL: &[Claim] = claims! {
         the_journal_leads_on_from_the_state_after_its_first_entry,
         only_a_terminal_session_is_removed_and_its_names_stay_used,
         a_session_number_is_never_given_out_again,
+        session_numbers_that_are_skipped_are_not_given_out,
         a_project_is_its_id_and_its_path;
     children keeping 1_000:
         a_session_has_at_most_one_saga,

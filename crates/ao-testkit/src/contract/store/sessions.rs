@@ -343,6 +343,22 @@ pub(super) fn a_session_number_is_never_given_out_again(stores: &Stores) {
     assert_eq!(next("app").to_string(), "app-3");
 }
 
+pub(super) fn session_numbers_that_are_skipped_are_not_given_out(stores: &Stores) {
+    let app = project_id("app");
+    let skip = |n| wait(stores.projects.skip_session_ids(&app, n)).unwrap();
+    // Before the project is known, too: a worktree may tell of a session whose project is not.
+    skip(3);
+    wait(stores.projects.add_project(project("app"))).unwrap();
+    let next = || wait(stores.projects.next_session_id(&app)).unwrap().to_string();
+    assert_eq!(next(), "app-4");
+    for less in [0, 2, 4] {
+        skip(less);
+    }
+    assert_eq!(next(), "app-5");
+    skip(9);
+    assert_eq!(next(), "app-10");
+}
+
 pub(super) fn a_project_is_its_id_and_its_path(stores: &Stores) {
     let add = |project| wait(stores.projects.add_project(project));
     let exists = |what: &str| Err(StoreError::Exists { what: what.to_owned() });

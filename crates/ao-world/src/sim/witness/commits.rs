@@ -140,6 +140,7 @@ impl Seen {
                     Some(
                         FactKind::Outcome(
                             Outcome::Launched(_)
+                            | Outcome::Adopted(_)
                             | Outcome::RuntimeDestroyed
                             | Outcome::RestoreRequested
                             | Outcome::RestoreQueued
