@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod adoption;
 mod automatic;
 mod chaos;
 mod cleanup;

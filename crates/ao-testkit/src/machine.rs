@@ -150,6 +150,23 @@ impl FakeMachine {
         self.lock().launches.get_mut(launch).map(|found| change(&mut found.file)).is_some()
     }
 
+    /// Puts another home's marker on the server of a project.
+    pub fn set_server_home(&self, project: &ProjectId, home: HomeId) {
+        if let Some(server) = self.lock().servers.get_mut(&Self::socket(project)) {
+            server.home = home;
+        }
+    }
+
+    /// Lets a process carry another secret.
+    pub fn set_nonce(&self, pid: Pid, nonce: &Nonce) {
+        self.lock().change_process(pid, |process| process.nonce = Some(nonce.clone()));
+    }
+
+    /// Removes the files of a launch, as a hand does; false without any.
+    pub fn lose_launch_files(&self, launch: &LaunchId) -> bool {
+        self.lock().launches.remove(launch).is_some()
+    }
+
     /// Makes a launch file unreadable; false without such a file.
     pub fn spoil_launch_file(&self, launch: &LaunchId) -> bool {
         self.lock().launches.get_mut(launch).map(|found| found.is_spoilt = true).is_some()

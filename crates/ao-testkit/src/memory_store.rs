@@ -99,6 +99,9 @@ struct Inner {
     conflicts: BTreeSet<u64>,
 }
 
+/// A copy of what a store held.
+pub struct StoreCopy(State);
+
 /// As many events as any test of the engine makes; a test that wants a reset asks for less.
 const N_EVENTS_MAX: usize = 100_000;
 
@@ -131,6 +134,16 @@ impl MemoryStore {
     /// nothing.
     pub fn fail_next(&self, op: Op, error: StoreError) {
         self.lock().faults.push_back((op, error));
+    }
+
+    /// A copy of everything in it, as of a database file whose daemon is stopped.
+    pub fn copy(&self) -> StoreCopy {
+        StoreCopy(self.lock().state.clone())
+    }
+
+    /// Puts a copy in the place of what it holds, as a person does to a database file.
+    pub fn put_back(&self, copy: StoreCopy) {
+        self.lock().state = copy.0;
     }
 
     /// Takes back every fault that was scheduled and not met.

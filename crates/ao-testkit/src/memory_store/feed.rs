@@ -18,6 +18,7 @@ pub(super) struct News {
     pub(super) became: Option<String>,
 }
 
+#[derive(Clone)]
 pub(super) struct Feed {
     events: VecDeque<Event>,
     head: u64,

@@ -16,6 +16,7 @@ use ao_core::time::{Moment, Timestamp};
 use super::feed::{Feed, News};
 use super::shard::{Draft, Shard};
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) shards: BTreeMap<SessionId, Shard>,
     pub(super) keys: BTreeMap<IdempotencyKey, SessionId>,
