@@ -2,6 +2,7 @@
 //!
 //! Agents are shell scripts: what is shown here holds for any program in a terminal.
 
+mod adoption;
 mod bad_input;
 mod capacity;
 mod cleanup;
