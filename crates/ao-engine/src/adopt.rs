@@ -112,7 +112,7 @@ impl Adopter {
                 Ok(session) => report.adopted.push(session),
                 // Told, with everything else that is left, once the daemon is ready.
                 Err(NotAdopted::Doubt(because)) => {
-                    tracing::debug!(%launch, because, "Not adopted.")
+                    tracing::debug!(%launch, because, "Not adopted.");
                 }
                 Err(NotAdopted::Store(error)) => return Err(error.into()),
             }

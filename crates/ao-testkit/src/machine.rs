@@ -174,12 +174,15 @@ impl FakeMachine {
 
     /// Takes what was written on the terminal of a session about its process off it.
     pub fn unmark(&self, session: &SessionId) {
-        self.lock().change_pane(session.as_str(), |pane| pane.is_unmarked = true);
+        self.lock().change_pane(session.as_str(), |pane| pane.mark = None);
     }
 
     /// Writes another start time on the terminal of a session.
     pub fn mistake_process(&self, session: &SessionId) {
-        self.lock().change_pane(session.as_str(), |pane| pane.process.start_ticks += 1);
+        self.lock().change_pane(session.as_str(), |pane| {
+            let mark = pane.mark.take();
+            pane.mark = mark.map(|it| ProcessIdentity { start_ticks: it.start_ticks + 1, ..it });
+        });
     }
 
     /// The servers' own processes, in order.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ao_core::ids::{BranchName, RefName, SessionId, Sha};
 use ao_core::ports::{
-    Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, Recovery, Removal,
+    Appraisal, BoxFuture, CreateWorkspace, CreatedWorkspace, Ensured, MarkedBy, Recovery, Removal,
     RemovalMode, TrashSweep, Workspace, WorkspaceError, WorkspaceLook, WorkspaceTrace, Worktree,
 };
 use ao_core::saga::PreImage;
@@ -121,7 +121,7 @@ impl FakeWorkspace {
 
     /// Lets a worktree carry the mark of another home; `false` without such worktree.
     pub fn set_foreign(&self, worktree: &Path) -> bool {
-        self.with_worktree(worktree, |_repo, worktree| worktree.is_foreign = true)
+        self.with_worktree(worktree, |_repo, worktree| worktree.by = MarkedBy::AnotherHome)
     }
 
     /// Detaches the head of a worktree; `false` when there is no such worktree.

@@ -7,9 +7,11 @@
 //! *Assumptions*: a record is committed before anything of its launch is made, so what is listed
 //! before the records are read, and has none, is nobody's.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ao_core::ids::{BranchName, InfraIncidentId, LaunchId, ProjectId, SessionId};
+use ao_core::ids::{InfraIncidentId, LaunchId, ProjectId, SessionId};
 use ao_core::ports::{
     Appraisal, CreateWorkspace, InfraIncident, InfraIncidentKind, LaunchFile, LaunchProof,
     MarkedBy, MarkedWorktree, Removal, RemovalMode, ServerAnswer, ServerFound, StoreError,
@@ -19,25 +21,11 @@ use ao_core::project::Project;
 use ao_core::session::{HANDLE_VERSION, RuntimeHandle};
 use ao_core::triage::announce;
 
+pub use self::told::Leftover;
 use super::identity::nonce_of;
 use super::{Adopter, known_launches, living, prove};
 use crate::engine::BootError;
 use crate::spawn::own_branch;
-
-/// Something of this home that no record accounts for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// What it is about: a session, or a socket.
-    pub of: String,
-    /// What is there, and why it is left alone: a sentence.
-    pub detail: String,
-    /// What a person can do about it.
-    pub hint: String,
-    /// The session that it is about, where it names one.
-    pub session: Option<SessionId>,
-    /// The launch that runs, where one does.
-    pub live: Option<LaunchId>,
-}
 
 /// Everything that was listed, before the records were read.
 struct Listed {
@@ -52,6 +40,36 @@ struct Listed {
 struct Dead {
     launch: LaunchId,
     file: Option<LaunchFile>,
+}
+
+impl Listed {
+    /// Whether every server answered, so that what none of them shows is not there.
+    fn is_whole(&self) -> bool {
+        let is_silent =
+            |found: &ServerFound| matches!(found.answer, ServerAnswer::Unreachable { .. });
+        !self.servers.iter().any(is_silent)
+    }
+}
+
+/// What was found out about what was listed.
+#[derive(Default)]
+struct Sorted {
+    left: Vec<Leftover>,
+    /// Sessions of which something runs, so that nothing of them is dead.
+    living: BTreeSet<SessionId>,
+    living_launches: BTreeSet<LaunchId>,
+    /// Dead launches by their session, where that can be read.
+    dead: BTreeMap<Option<SessionId>, Vec<Dead>>,
+    /// Sessions whose worktrees stay.
+    kept: BTreeSet<SessionId>,
+}
+
+/// A worktree without a record, with what its last launch says of it.
+struct Abandoned<'a> {
+    project: &'a Project,
+    session: &'a SessionId,
+    marked: &'a MarkedWorktree,
+    file: Option<&'a LaunchFile>,
 }
 
 impl Adopter {
@@ -103,80 +121,91 @@ impl Adopter {
         let known = known_launches(&sessions);
         let recorded: BTreeSet<SessionId> =
             sessions.into_iter().map(|session| session.record.id).collect();
-        let mut left = of_servers(&listed.servers);
-        // Sessions of which something runs, so that nothing of them is dead.
-        let mut living_sessions: BTreeSet<SessionId> = BTreeSet::new();
-        let mut living_launches: BTreeSet<LaunchId> = BTreeSet::new();
+        let mut sorted = Sorted { left: told::of_servers(&listed.servers), ..Sorted::default() };
+        self.sort_living(&listed, &known, &mut sorted).await;
+        self.sort_dead(&listed, &known, &mut sorted).await;
+        let is_reclaimed = reclaimed.is_some() && listed.is_whole();
+        self.look_at_worktrees(&listed, &recorded, &mut sorted, is_reclaimed).await;
+        if let Some(reclaimed) = reclaimed {
+            for (session, launches) in &sorted.dead {
+                let runs = |id: &SessionId| sorted.living.contains(id);
+                // Where its repository could not be asked, its worktree may be there.
+                let may_hold_work = |id: &SessionId| {
+                    sorted.kept.contains(id)
+                        || (!recorded.contains(id) && !is_asked(&listed, launches))
+                };
+                if session.as_ref().is_none_or(|id| !runs(id) && !may_hold_work(id)) {
+                    self.put_away(&listed.servers, launches, reclaimed).await;
+                }
+            }
+        }
+        Ok(sorted.left)
+    }
+
+    /// Runtimes that live and that no record names.
+    async fn sort_living(&self, listed: &Listed, known: &BTreeSet<LaunchId>, into: &mut Sorted) {
         for (server, pane, launch) in living(&listed.servers) {
             if known.contains(launch) {
                 continue;
             }
-            living_launches.insert(launch.clone());
-            living_sessions.extend(SessionId::parse(pane.look.session.as_str()).ok());
+            into.living_launches.insert(launch.clone());
+            into.living.extend(SessionId::parse(pane.look.session.as_str()).ok());
             let proven = prove(&self.ports, &self.settings, server, pane, launch).await;
             let because = match proven {
                 Ok(proven) => self.why_not(&proven).await,
                 Err(because) => because,
             };
-            left.push(live(&pane.look.session, launch, &because));
+            into.left.push(told::live(&pane.look.session, launch, &because));
         }
-        let is_whole = !listed
-            .servers
-            .iter()
-            .any(|found| matches!(found.answer, ServerAnswer::Unreachable { .. }));
-        let mut dead: BTreeMap<Option<SessionId>, Vec<Dead>> = BTreeMap::new();
+    }
+
+    /// Launches without a record and without a terminal that lives.
+    async fn sort_dead(&self, listed: &Listed, known: &BTreeSet<LaunchId>, into: &mut Sorted) {
         for launch in &listed.launches {
-            if known.contains(launch) || living_launches.contains(launch) {
+            if known.contains(launch) || into.living_launches.contains(launch) {
                 continue;
             }
             let file = self.ports.launches.read(launch).await.ok().flatten();
             let session = file.as_ref().map(|file| file.session.clone());
             if let Some(still) = self.what_runs(launch, file.as_ref()).await {
-                living_sessions.extend(session.clone());
-                let name = session.map_or_else(|| launch.to_string(), |it| it.to_string());
-                left.push(live(&name, launch, &still));
+                let name = session.as_ref().map_or(launch.as_str(), SessionId::as_str);
+                into.left.push(told::live(name, launch, &still));
+                into.living.extend(session);
                 continue;
             }
+            let lost = file.as_ref().and_then(|file| told::of_lost_project(file, &listed.projects));
+            into.left.extend(lost);
             // What a silent server shows of it cannot be known.
-            if let Some(lost) =
-                file.as_ref().and_then(|file| of_lost_project(file, &listed.projects))
-            {
-                left.push(lost);
-            }
-            if is_whole {
-                dead.entry(session).or_default().push(Dead { launch: launch.clone(), file });
+            if listed.is_whole() {
+                into.dead.entry(session).or_default().push(Dead { launch: launch.clone(), file });
             }
         }
-        let mut kept: BTreeSet<SessionId> = BTreeSet::new();
-        for (project, traces) in &listed.traces {
-            let project = listed.projects.iter().find(|it| it.id == *project);
-            let (Some(project), Ok(traces)) = (project, traces) else { continue };
+    }
+
+    /// Worktrees that carry our mark and whose sessions have no record.
+    async fn look_at_worktrees(
+        &self,
+        listed: &Listed,
+        recorded: &BTreeSet<SessionId>,
+        into: &mut Sorted,
+        is_reclaimed: bool,
+    ) {
+        for project in &listed.projects {
+            let Some(Ok(traces)) = listed.traces.get(&project.id) else { continue };
             for trace in traces {
-                let (id, Some(marked)) = (&trace.session, &trace.worktree) else { continue };
-                if recorded.contains(id) || living_sessions.contains(id) {
+                let (session, Some(marked)) = (&trace.session, &trace.worktree) else { continue };
+                if recorded.contains(session) || into.living.contains(session) {
                     continue;
                 }
-                let file = dead.get(&Some(id.clone())).and_then(|all| all.last()?.file.as_ref());
-                let is_reclaimed = reclaimed.is_some() && is_whole;
-                let told = self.of_worktree(project, id, marked, file, is_reclaimed).await;
-                if let Some(told) = told {
-                    kept.insert(id.clone());
-                    left.push(told);
+                let launches = into.dead.get(&Some(session.clone()));
+                let file = launches.and_then(|all| all.last()?.file.as_ref());
+                let found = Abandoned { project, session, marked, file };
+                if let Some(told) = self.of_worktree(&found, is_reclaimed).await {
+                    into.kept.insert(session.clone());
+                    into.left.push(told);
                 }
             }
         }
-        if let Some(reclaimed) = reclaimed {
-            for (session, launches) in &dead {
-                // Where its repository could not be asked, its worktree may be there.
-                let may_be_kept = session.as_ref().is_some_and(|id| {
-                    kept.contains(id) || (!recorded.contains(id) && !is_asked(&listed, launches))
-                });
-                if !may_be_kept && session.as_ref().is_none_or(|id| !living_sessions.contains(id)) {
-                    self.put_away(&listed.servers, launches, reclaimed).await;
-                }
-            }
-        }
-        Ok(left)
     }
 
     async fn list(&self) -> Result<Listed, BootError> {
@@ -241,58 +270,50 @@ impl Adopter {
     }
 
     /// Reclaims a worktree without a record if nothing is lost by that; or says why it is left.
-    async fn of_worktree(
-        &self,
-        project: &Project,
-        session: &SessionId,
-        marked: &MarkedWorktree,
-        file: Option<&LaunchFile>,
-        is_reclaimed: bool,
-    ) -> Option<Leftover> {
-        let path = &marked.made_at;
-        let is_at_home = *path == self.settings.worktree_of(&project.id, session);
-        let doubt = match (marked.by, is_at_home) {
+    async fn of_worktree(&self, found: &Abandoned<'_>, is_reclaimed: bool) -> Option<Leftover> {
+        let Abandoned { project, session, marked, file } = *found;
+        let stays = |because: &str| Some(told::worktree(project, session, marked, because));
+        let is_at_home = marked.made_at == self.settings.worktree_of(&project.id, session);
+        match (marked.by, is_at_home) {
             (MarkedBy::AnotherHome, _) | (MarkedBy::Unknown, false) => return None,
-            (MarkedBy::Unknown, true) => Some("an older version made it, which named no home"),
+            (MarkedBy::Unknown, true) => {
+                return stays("an older version made it, which named no home");
+            }
             // A copy of a home has its mark.
-            (MarkedBy::ThisHome, false) => Some("it is not where this home makes its worktrees"),
-            (MarkedBy::ThisHome, true) => None,
-        };
-        if let Some(because) = doubt {
-            return Some(worktree(project, session, marked, because));
+            (MarkedBy::ThisHome, false) => {
+                return stays("it is not where this home makes its worktrees");
+            }
+            (MarkedBy::ThisHome, true) => {}
         }
         let origin = file.and_then(|file| file.origin.as_ref());
-        let base = origin.and_then(|origin| origin.base.name.clone());
         let branch = origin.map(|origin| origin.branch.clone());
         let branch = branch.or_else(|| marked.worktree.branch.clone());
         let request = CreateWorkspace {
             repo: project.path.clone(),
             session: session.clone(),
-            path: path.clone(),
+            path: marked.made_at.clone(),
             branch: branch.unwrap_or_else(|| own_branch(session)),
-            base,
+            base: origin.and_then(|origin| origin.base.name.clone()),
         };
         let workspace = &self.ports.workspace;
-        let because = match workspace.appraise(&request, RemovalMode::Spotless).await {
+        match workspace.appraise(&request, RemovalMode::Spotless).await {
             Ok(Appraisal::Nothing) => return None,
-            Ok(Appraisal::Goes { .. }) if !is_reclaimed => {
-                "it holds no work, so the next start removes it".to_owned()
+            Ok(Appraisal::Goes { .. }) if is_reclaimed => {}
+            Ok(Appraisal::Goes { .. }) => {
+                return stays("it holds no work, so the next start removes it");
             }
-            Ok(Appraisal::Goes { because }) => {
-                match workspace.destroy(&request, RemovalMode::Spotless).await {
-                    Ok(Removal::Removed { .. }) => {
-                        let path = path.display();
-                        tracing::info!(%session, %path, because, "A leftover worktree was removed.");
-                        return None;
-                    }
-                    Ok(Removal::Kept { because }) => because,
-                    Err(error) => error.to_string(),
-                }
+            Ok(Appraisal::Stays { because }) => return stays(&because),
+            Err(error) => return stays(&error.to_string()),
+        }
+        match workspace.destroy(&request, RemovalMode::Spotless).await {
+            Ok(Removal::Removed { .. }) => {
+                let path = marked.made_at.display();
+                tracing::info!(%session, %path, "A worktree without a record and without work went.");
+                None
             }
-            Ok(Appraisal::Stays { because }) => because,
-            Err(error) => error.to_string(),
-        };
-        Some(worktree(project, session, marked, &because))
+            Ok(Removal::Kept { because }) => stays(&because),
+            Err(error) => stays(&error.to_string()),
+        }
     }
 
     /// Ends the dead terminals of these launches, with their last screens kept, and removes their
@@ -343,81 +364,4 @@ fn dead_terminal(servers: &[ServerFound], launch: &LaunchId) -> Option<RuntimeHa
             process: pane.process.clone()?,
         })
     })
-}
-
-fn live(name: &str, launch: &LaunchId, because: &str) -> Leftover {
-    Leftover {
-        of: format!("session {name}"),
-        detail: format!("it runs without a record, and was not adopted: {because}"),
-        hint: format!(
-            "nothing of it is touched; once what is said holds, `ao stop` and `ao start` adopt it; \
-             or end it yourself (launch `{launch}`)"
-        ),
-        session: SessionId::parse(name).ok(),
-        live: Some(launch.clone()),
-    }
-}
-
-/// A launch whose project nobody knows: its worktree cannot be looked at.
-fn of_lost_project(file: &LaunchFile, projects: &[Project]) -> Option<Leftover> {
-    let project = &file.origin.as_ref()?.project;
-    if projects.iter().any(|it| it.id == *project) {
-        return None;
-    }
-    let directory = file.directory.display();
-    Some(Leftover {
-        of: format!("session {}", file.session),
-        detail: format!(
-            "it has ended without a record, and its worktree `{directory}` was not looked at: \
-             project `{project}` is not registered"
-        ),
-        hint: format!(
-            "`ao project add REPOSITORY --id {project}`; the next start removes what holds no work"
-        ),
-        session: Some(file.session.clone()),
-        live: None,
-    })
-}
-
-fn worktree(
-    project: &Project,
-    session: &SessionId,
-    marked: &MarkedWorktree,
-    because: &str,
-) -> Leftover {
-    let path = marked.worktree.path.display();
-    let branch = marked.worktree.branch.as_ref().map_or("a branch", BranchName::as_str);
-    Leftover {
-        of: format!("session {session}"),
-        detail: format!("its worktree `{path}` has no record, and stays: {because}"),
-        hint: format!(
-            "commit on `{branch}` what you want of it, and merge that; the next start removes what \
-             holds no work, or `git -C '{}' worktree remove --force '{path}'` does at once",
-            project.path.display()
-        ),
-        session: Some(session.clone()),
-        live: None,
-    }
-}
-
-/// Servers that cannot be used, or not be asked.
-fn of_servers(servers: &[ServerFound]) -> Vec<Leftover> {
-    let told = |found: &ServerFound| {
-        let socket = found.socket.display();
-        let (detail, hint) = match &found.answer {
-            ServerAnswer::Ours { .. } => return None,
-            ServerAnswer::Stranger => (
-                "a tmux server there does not carry the mark of this home, and is not touched"
-                    .to_owned(),
-                format!("`tmux -S '{socket}' ls` shows what it holds"),
-            ),
-            ServerAnswer::Unreachable { because } => (
-                format!("the tmux server there does not answer: {because}"),
-                "what it holds is looked at again by the next start".to_owned(),
-            ),
-        };
-        let of = format!("socket {socket}");
-        Some(Leftover { of, detail, hint, session: None, live: None })
-    };
-    servers.iter().filter_map(told).collect()
 }

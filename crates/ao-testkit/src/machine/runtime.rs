@@ -85,10 +85,9 @@ impl FakeMachine {
         if server.home != self.home {
             return ServerAnswer::Stranger;
         }
-        let written = |pane: &Pane| (!pane.is_unmarked).then(|| unsigned(&pane.process));
-        let processes: Vec<_> = server.panes.values().map(written).collect();
+        let marks: Vec<_> = server.panes.values().map(|pane| pane.mark.clone()).collect();
         let looks = look_at_panes(server).into_iter();
-        let panes = looks.zip(processes).map(|(look, process)| PaneFound { look, process });
+        let panes = looks.zip(marks).map(|(look, process)| PaneFound { look, process });
         let process = server.process.clone();
         let identity = ServerIdentity { socket: socket.to_owned(), process };
         ServerAnswer::Ours { server: identity, panes: panes.collect() }

@@ -75,8 +75,8 @@ pub(super) struct Pane {
     pub(super) id: String,
     pub(super) launch: LaunchId,
     pub(super) process: ProcessIdentity,
-    /// Whether its process was not written on it yet.
-    pub(super) is_unmarked: bool,
+    /// The process that is written on it, without its nonce.
+    pub(super) mark: Option<ProcessIdentity>,
     pub(super) end: Option<Exit>,
     /// How many more looks do not see how it ended.
     pub(super) end_hidden_for: u32,
@@ -274,8 +274,8 @@ impl State {
         Pane {
             id: format!("%{}", self.next_pane),
             launch,
+            mark: Some(ProcessIdentity { nonce: None, ..process.clone() }),
             process,
-            is_unmarked: false,
             end: None,
             end_hidden_for: 0,
             typed: Vec::new(),

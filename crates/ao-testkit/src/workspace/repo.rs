@@ -30,8 +30,8 @@ pub(super) struct FakeWorktree {
     pub(super) locked: Option<String>,
     pub(super) operation: Option<String>,
     pub(super) is_dir_missing: bool,
-    /// Whether its mark is another home's.
-    pub(super) is_foreign: bool,
+    /// Whose mark it carries.
+    pub(super) by: MarkedBy,
     /// Whether it was made from what was preserved.
     is_recovered: bool,
     /// Its number among the worktrees that were ever made.
@@ -264,7 +264,7 @@ impl FakeRepo {
                 locked: None,
                 operation: None,
                 is_dir_missing: false,
-                is_foreign: false,
+                by: MarkedBy::ThisHome,
                 is_recovered: false,
                 no,
             });
@@ -456,7 +456,7 @@ impl FakeRepo {
                 locked: None,
                 operation: None,
                 is_dir_missing: false,
-                is_foreign: false,
+                by: MarkedBy::ThisHome,
                 is_recovered: true,
                 no,
             },
@@ -491,9 +491,8 @@ impl FakeRepo {
             known.map(|session| (session.clone(), Vec::new())).collect();
         for listed in self.list(Path::new("")).into_iter().skip(1) {
             let Some(worktree) = self.worktrees.get(&listed.path) else { continue };
-            let by = if worktree.is_foreign { MarkedBy::AnotherHome } else { MarkedBy::ThisHome };
             let made_at = listed.path.clone();
-            let marked = MarkedWorktree { by, made_at, worktree: listed };
+            let marked = MarkedWorktree { by: worktree.by, made_at, worktree: listed };
             traces.entry(worktree.session.clone()).or_default().push(marked);
         }
         let trace = |session: &SessionId, worktree: Option<MarkedWorktree>| WorkspaceTrace {

@@ -468,7 +468,7 @@ impl Projects for Gate {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.trouble.enter(StoreOp::Commit, None).await?;
-            self.write(None, Touched::default(), self.store.skip_session_ids(id, n), |_| {}).await
+            self.write(None, Touched::default(), self.store.skip_session_ids(id, n), |()| {}).await
         })
     }
 }

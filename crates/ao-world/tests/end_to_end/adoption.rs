@@ -207,9 +207,9 @@ fn garbage_in_the_files_of_launches_ends_no_agent_and_no_daemon() {
     world.ok(&["stop"]);
     let dirs: Vec<PathBuf> = sessions.iter().map(|it| launch_dir(&world, it)).collect();
     let file = |n: usize| dirs[n].join("launch.json");
-    let text = fs::read_to_string(file(1)).unwrap();
+    let half = fs::read(file(1)).unwrap();
     fs::write(file(0), b"\xff\xfe\x00garbage").unwrap();
-    fs::write(file(1), &text[..text.len() / 2]).unwrap();
+    fs::write(file(1), &half[..half.len() / 2]).unwrap();
     fs::remove_dir_all(&dirs[2]).unwrap();
     fs::write(dirs[3].join("started"), "not a number\n").unwrap();
     let mut older: Value = serde_json::from_str(&fs::read_to_string(file(4)).unwrap()).unwrap();
