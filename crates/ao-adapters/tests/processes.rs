@@ -105,6 +105,7 @@ impl Harness {
             env: [("PATH", "/usr/bin:/bin"), ("AO_NONCE", nonce.as_str())]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
+            origin: None,
         };
         self.launches.write(&file, &[]).await.unwrap();
         crate::launches::launcher(&self.launches.dir(&launch))

@@ -324,12 +324,15 @@ impl Adopter {
         dead: &[Dead],
         reclaimed: &BTreeSet<LaunchId>,
     ) {
-        for Dead { launch, file: _ } in dead.iter().filter(|it| reclaimed.contains(&it.launch)) {
+        for Dead { launch, file } in dead.iter().filter(|it| reclaimed.contains(&it.launch)) {
             if let Some(handle) = dead_terminal(servers, launch)
                 && let Err(error) = self.ports.runtime.destroy(&handle).await
             {
                 tracing::warn!(%launch, %error, "A dead terminal without a record stays.");
                 continue;
+            }
+            if let Some(nonce) = file.as_ref().and_then(nonce_of) {
+                self.ports.processes.forget_group(&nonce).await;
             }
             // Not worth a daemon that does not start; the next start tries again.
             if let Err(error) = self.ports.launches.remove(launch).await {
