@@ -9,7 +9,8 @@ use std::time::Duration;
 use ao_core::fact::{FactKind, Outcome};
 use ao_core::ids::{AgentName, HomeId, LaunchId, Nonce, SessionId};
 use ao_core::ports::{
-    Incidents as _, Projects as _, RemovalMode, SessionFilter, SessionStore as _,
+    Clock as _, Commit, Expected, Incidents as _, Processes as _, Projects as _, RemovalMode,
+    SessionFilter, SessionStore as _,
 };
 use ao_core::record::ActivityState;
 use ao_core::session::{Phase, Session, WorkspaceFate};
@@ -323,6 +324,53 @@ fn a_launch_that_is_newer_than_its_record_is_the_current_one_whatever_the_record
     }
 }
 
+/// Writes into the record of a session behind the daemon's back.
+fn edit(world: &World, id: &SessionId, change: impl FnOnce(&mut ao_core::session::SessionRecord)) {
+    let mut next = world.session(id);
+    let expected = Expected::Revision(next.lifecycle.revision);
+    change(&mut next.record);
+    let mut commit = Commit::on(id.clone(), expected, world.clock.now());
+    commit.next = Some(next);
+    world.tasks.block_on(world.store.commit(commit)).unwrap();
+}
+
+#[test]
+fn a_launch_that_is_older_than_its_record_is_left_alone() {
+    let world = World::new(1);
+    let id = world.spawn("mute");
+    let (launch, running) = (launch_of(&world, &id), world.running());
+    world.crash();
+    let later = LaunchId::parse("zzz").unwrap();
+    edit(&world, &id, |record| record.launch_id = Some(later.clone()));
+    exchange(&world, world.store.copy());
+    assert_eq!(launch_of(&world, &id), later);
+    assert_eq!((n_adoptions(&world, &id), world.running()), (0, running));
+    let left = leftovers(&world);
+    assert!(left[0].detail.contains("knows a later launch"), "{left:?}");
+    assert!(world.machine.launches_with_files().contains(&launch));
+}
+
+#[test]
+fn a_launch_beside_an_earlier_one_that_may_run_is_left_alone() {
+    let world = World::new(1);
+    let id = world.spawn("mute");
+    world.crash();
+    // As if the agent of an earlier launch had never ended.
+    let earlier = world.machine.start_process(None);
+    let process = world.machine.identity(earlier, None).unwrap();
+    edit(&world, &id, |record| {
+        record.launch_id = Some(LaunchId::parse("000").unwrap());
+        if let Some(handle) = &mut record.handle {
+            handle.process = process;
+        }
+    });
+    exchange(&world, world.store.copy());
+    assert_eq!(n_adoptions(&world, &id), 0);
+    assert!(world.running().contains(&earlier));
+    let left = leftovers(&world);
+    assert!(left[0].detail.contains("of an earlier launch of its session, may run"), "{left:?}");
+}
+
 /// The copy knows of a kill that was under way: of the launch before this one.
 #[test]
 fn a_teardown_of_an_earlier_launch_touches_nothing_of_the_one_that_runs() {
@@ -438,6 +486,24 @@ fn what_is_dead_and_holds_no_work_is_reclaimed_and_what_holds_some_is_told() {
     exchange(&world, world.store.copy());
     assert_eq!(leftovers(&world).len(), 2);
     assert!(world.workspace.read(&path(ahead), "README.md").is_none());
+}
+
+#[test]
+fn a_new_session_never_comes_into_the_worktree_of_one_that_nobody_knows() {
+    let world = World::new(1);
+    let registered = world.store.copy();
+    let id = world.spawn("mute");
+    let path = world.settings.worktree_of(&project_id(), &id);
+    assert!(world.workspace.write(&path, "notes.txt", "precious"));
+    world.crash();
+    // Nothing but its worktree is left of it.
+    assert!(world.machine.lose_launch_files(&launch_of(&world, &id)));
+    world.machine.kill_process(world.machine.agent_of(&id).unwrap().pid);
+    world.machine.kill_session(&id);
+    exchange(&world, registered);
+    assert_eq!(world.spawn("mute").as_str(), "app-2");
+    assert_eq!(world.workspace.read(&path, "notes.txt").as_deref(), Some("precious"));
+    assert_eq!(leftovers(&world).len(), 1);
 }
 
 #[test]
