@@ -212,24 +212,19 @@ impl Daemon {
 /// Adopts, drains the spool, boots the engine and lets it run; a failed boot ends the daemon.
 async fn boot(app: &Arc<App>, readiness: &watch::Sender<bool>) -> Result<(), DaemonError> {
     let mut drain = Drain::new(Arc::clone(app));
-    let booting = async {
-        // First: what was said of a session that has no record is dropped.
-        let n_adopted = app.engine.adopt().await?.adopted.len();
-        // What agents said meanwhile is known before anything is decided.
-        drain.drain().await;
-        let report = app.engine.boot().await?;
-        Ok::<_, BootError>((n_adopted, report))
-    };
+    // What agents said meanwhile is known before anything is decided; what was said of a session
+    // that has no record is dropped.
+    let booting = Box::pin(app.engine.boot_with(drain.drain()));
     let booted = tokio::select! {
         biased;
         () = app.stop.reached(Urgency::Graceful) => return Ok(()),
         booted = booting => booted,
     };
     match booted {
-        Ok((n_adopted, report)) => {
+        Ok(report) => {
             tracing::info!(
                 n_sagas = report.n_sagas,
-                n_adopted,
+                n_adopted = report.n_adopted,
                 n_in_doubt = report.n_in_doubt,
                 "Ready."
             );

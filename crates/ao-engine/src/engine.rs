@@ -126,7 +126,17 @@ impl Engine {
     /// *Guarantees*: afterwards every session shows what a look at it showed, and what of ours runs
     /// has a session, or is told. Effects are not performed before the first pass.
     pub async fn boot(&self) -> Result<BootReport, BootError> {
+        self.boot_with(std::future::ready(())).await
+    }
+
+    /// The same, and what was heard while nobody decided is taken in as soon as every session that
+    /// runs is known, and before anything is decided.
+    pub async fn boot_with(
+        &self,
+        take_in: impl Future<Output = ()>,
+    ) -> Result<BootReport, BootError> {
         let n_adopted = self.adopt().await?.adopted.len();
+        take_in.await;
         let n_in_doubt = self.messenger.settle_in_doubt(|_| true).await?;
         let sagas = self.ports.sagas.in_flight().await?;
         for saga in &sagas {

@@ -76,6 +76,13 @@ fn launch_dir(world: &World, session: &Value) -> PathBuf {
     dirs.map(|entry| entry.unwrap().path()).find(is_of).unwrap()
 }
 
+/// Whether a signal of a session waits for a daemon.
+fn waits_in_spool(world: &World, id: &str) -> bool {
+    let files = fs::read_dir(world.home().join("spool").join(id));
+    let mut names = files.into_iter().flatten().map(|file| file.unwrap().file_name());
+    names.any(|name| name.to_string_lossy().ends_with(".json"))
+}
+
 #[test]
 fn a_corrupt_database_that_is_moved_away_brings_every_live_session_back() {
     let world = World::started();
@@ -96,6 +103,9 @@ fn a_corrupt_database_that_is_moved_away_brings_every_live_session_back() {
 
     world.ok(&["stop"]);
     end(pids[3]);
+    // What an agent says meanwhile waits for a session that nobody knows when the daemon starts.
+    kill_process(pids[2], Signal::USR1).unwrap();
+    wait_until("it waits in the spool", || waits_in_spool(&world, &ids[2]));
     let file = fs::OpenOptions::new().write(true).open(database(&world, "")).unwrap();
     file.write_all_at(&[0xa5; 8192], 0).unwrap();
     let refused = world.refused(&["start"]);
@@ -118,6 +128,7 @@ fn a_corrupt_database_that_is_moved_away_brings_every_live_session_back() {
     assert!(pids[..3].iter().all(|pid| is_running(*pid)));
     let events = world.ok(&["events", "--after", "0", "--json"]);
     assert_eq!(events.matches("\"not_started/adopted\"").count(), 3, "{events}");
+    world.wait_for(&ids[2], "idle");
     // Their hooks are heard, and what is sent arrives.
     kill_process(pids[0], Signal::USR1).unwrap();
     world.wait_for(&ids[0], "idle");
