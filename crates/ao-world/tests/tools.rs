@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
 
-pub(crate) use ao_world::processes::{end_all, with_variable as processes_with};
+pub(crate) use ao_world::processes::end_all;
 
 /// Longest wait for anything that has no limit of its own: far beyond what a loaded machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use ao_world::processes::with_variable;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{World, git, is_running, pid_in, wait_until};
-use crate::tools::processes_with;
 
 /// Children that hide from everything but a control group.
 const STRAYS: usize = 200;
@@ -130,7 +130,7 @@ fn an_agent_that_kills_its_own_session_leaves_nothing() {
     wait_until("it is put away", || world.session(&id)["phase"] == "ended");
     let mark = format!("AO_SESSION_ID={id}");
     // The one who asked is spared, and ends by itself.
-    wait_until("nothing of it runs", || processes_with(&mark).is_empty());
+    wait_until("nothing of it runs", || with_variable(&mark).is_empty());
     let groups = world.groups();
     world.crash();
     world.ok(&["start"]);

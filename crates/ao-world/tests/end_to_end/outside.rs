@@ -6,11 +6,12 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ao_world::processes::with_variable;
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{World, is_running, refusal, wait_until};
-use crate::tools::{processes_with, succeeded, waited_for};
+use crate::tools::{succeeded, waited_for};
 
 const WORKER: &str = "ao report active; exec sleep 600";
 
@@ -55,7 +56,7 @@ fn a_kill_ends_two_hundred_children_that_do_not_want_to_end() {
     let mark = format!("AO_SESSION_ID={id}");
     let ours = || -> Vec<Pid> {
         let home = world.processes();
-        processes_with(&mark).into_iter().filter(|pid| home.contains(pid)).collect()
+        with_variable(&mark).into_iter().filter(|pid| home.contains(pid)).collect()
     };
     let before = ours();
     assert!(before.len() > CHILDREN, "{}", before.len());

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ao_world::processes::end_groups;
+use ao_world::processes::{end_groups, with_variable};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tools::{PATIENCE, end_all, processes_with, program, waited_for};
+use crate::tools::{PATIENCE, end_all, program, waited_for};
 pub(crate) use crate::tools::{git, is_running, pid_of, succeeded, tmux, wait_until};
 
 /// So far apart that no pass explains what is seen within a test: only an event can.
@@ -211,7 +211,7 @@ impl World {
 
     /// Every process with this home in its environment: what we started, and what that started.
     pub(crate) fn processes(&self) -> Vec<Pid> {
-        processes_with(&self.variable())
+        with_variable(&self.variable())
     }
 
     /// What every process of this home has in its environment.
