@@ -233,7 +233,14 @@ impl World {
             }
         }
         let policy = &self.settings.policy;
+        let wanted = wanted_incidents(&session);
         for (key, incident) in &session.ledger.open {
+            let is_message = policy.reaction(key.reaction).action == ReactionAction::Message;
+            // What its agent cannot be told any more its human is told once it is seen again: for
+            // as long as nothing is known of the newest commit it may be over.
+            if !is_live && is_message && !wanted.contains(key) {
+                continue;
+            }
             let is_notified = policy.reaction(key.reaction).action == ReactionAction::Notify;
             let is_of_human = is_notified || incident.is_escalated;
             let is_told = seen.is_told(id, *key, incident.episode);
