@@ -418,14 +418,17 @@ impl World {
     /// The worktree of a session whose agent runs.
     fn workshop(&mut self, who: u8) -> Option<&mut Work> {
         let id = self.running(who)?;
-        let record = self.witness.session(&id)?.record;
-        if record.workspace.fate != WorkspaceFate::Present {
-            return None;
-        }
+        let fate = self.witness.session(&id)?.record.workspace.fate;
+        if fate == WorkspaceFate::Present { self.work_of(&id) } else { None }
+    }
+
+    /// What is known of the work in the worktree of a session.
+    pub(crate) fn work_of(&mut self, id: &SessionId) -> Option<&mut Work> {
+        let record = self.witness.session(id)?.record;
         let worktree = record.workspace.path.clone();
         let repo = names::repo(record.project.as_str());
         let branch = record.branch.to_string();
-        let work = self.work.entry(id).or_insert_with(|| Work {
+        let work = self.work.entry(id.clone()).or_insert_with(|| Work {
             repo,
             worktree,
             branch,
@@ -451,12 +454,8 @@ impl World {
         let git = std::sync::Arc::clone(&self.git);
         if let Some(work) = self.workshop(who)
             && !work.files.is_empty()
-            && git.fake.commit(&work.worktree)
         {
-            // What a discard set aside is not in this worktree, nor in its commit.
-            let worktree = &work.worktree;
-            work.files.retain(|name, text| git.fake.read(worktree, name).as_ref() != Some(text));
-            work.commits.extend(git.fake.head(worktree));
+            work.commit(&git.fake);
         }
     }
 

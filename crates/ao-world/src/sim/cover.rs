@@ -45,6 +45,7 @@ const FAULTS: &[&str] = &[
     "cleanup:dry run",
     "cleanup:frees",
     "cleanup:leaves",
+    "cleanup:meets a visitor",
     "cleanup:squashed",
     "fault:die at a yield point",
     "fault:die:after a write",

@@ -23,6 +23,10 @@ impl World {
                 let project = project.map(|n| names::project(name_at(&PROJECTS, n)));
                 let caller = None;
                 self.clean_up(CleanupRequest { project, is_dry_run: is_dry, discard, caller });
+                if dice.chance(40) {
+                    self.run_some(dice.below(60));
+                    self.visit(dice);
+                }
             }
             Act::Recover { who } => self.recover(who),
             Act::Land { who, is_squashed } => self.land(who, is_squashed),
@@ -65,6 +69,29 @@ impl World {
                 Err(error) => witness.tell(format!("  cleanup: {error}")),
             }
         });
+    }
+
+    /// Somebody works in the worktree of a session that has ended, and commits it or does not.
+    fn visit(&mut self, dice: &mut Dice) {
+        let ended: Vec<SessionId> = (self.witness.ids(true).into_iter())
+            .filter(|id| {
+                let record = self.witness.session(id).map(|session| session.record);
+                record.is_some_and(|it| self.git.fake.head(&it.workspace.path).is_some())
+            })
+            .collect();
+        let Some(id) = dice.pick(&ended.iter().collect::<Vec<_>>()) else { return };
+        self.n_texts += 1;
+        let (name, text) = ("visited".to_owned(), format!("visit {}\n", self.n_texts));
+        let git = std::sync::Arc::clone(&self.git);
+        let Some(work) = self.work_of(id) else { return };
+        if !git.fake.write(&work.worktree, &name, &text) {
+            return;
+        }
+        work.files.insert(name, text);
+        if dice.chance(60) {
+            work.commit(&git.fake);
+        }
+        self.witness.count("cleanup:meets a visitor".to_owned());
     }
 
     /// Asks for what was set aside of a session, now and then of one whose record is gone.

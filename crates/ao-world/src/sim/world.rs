@@ -23,6 +23,7 @@ use ao_testkit::machine::FakeMachine;
 use ao_testkit::screens::FakeScreens;
 use ao_testkit::scripted_agent::ScriptedAgent;
 use ao_testkit::tasks::{TestTasks, yield_now};
+use ao_testkit::workspace::FakeWorkspace;
 use futures_util::future::{Either, select};
 
 use super::agents::Minds;
@@ -48,6 +49,18 @@ pub(crate) struct Work {
     pub(crate) files: BTreeMap<String, String>,
     /// What was committed.
     pub(crate) commits: Vec<Sha>,
+}
+
+impl Work {
+    /// Commits what is in the worktree.
+    pub(crate) fn commit(&mut self, git: &FakeWorkspace) {
+        if git.commit(&self.worktree) {
+            // What a discard set aside is not in this worktree, nor in its commit.
+            let worktree = &self.worktree;
+            self.files.retain(|name, text| git.read(worktree, name).as_ref() != Some(text));
+            self.commits.extend(git.head(worktree));
+        }
+    }
 }
 
 /// Why a world cannot be made: the disk, not the simulation.
