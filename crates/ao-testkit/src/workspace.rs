@@ -198,9 +198,12 @@ impl FakeWorkspace {
         Some(worktree.head.clone())
     }
 
-    /// Whether a commit of a session is still on a branch, or preserved.
+    /// Whether a commit of a session is still on a branch, preserved, or below the head of a
+    /// worktree, which may be on no branch.
     pub fn keeps_commit(&self, repo: &Path, session: &SessionId, commit: &Sha) -> bool {
-        self.state().repos.get(repo).is_some_and(|repo| repo.keeps_commit(session, commit))
+        let state = self.state();
+        let repo = state.repos.get(repo);
+        repo.is_some_and(|it| it.keeps_commit(session, commit) || it.is_below_a_head(commit))
     }
 
     fn with_worktree(&self, path: &Path, f: impl FnOnce(&mut FakeRepo, &mut FakeWorktree)) -> bool {

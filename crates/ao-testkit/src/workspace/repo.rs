@@ -198,6 +198,11 @@ impl FakeRepo {
         self.branches.values().chain(preserved).any(|tip| self.history(tip).contains(commit))
     }
 
+    /// Whether a worktree stands on a commit, or on one that came after it.
+    pub(super) fn is_below_a_head(&self, commit: &Sha) -> bool {
+        self.worktrees.values().any(|it| self.history(&it.head).contains(commit))
+    }
+
     fn resolve(&self, base: &RefName) -> Option<Sha> {
         let sha = Sha::new(base.as_str());
         let by_sha = self.commits.contains_key(&sha).then_some(sha);
