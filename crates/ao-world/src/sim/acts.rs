@@ -5,7 +5,7 @@
     reason = "each function takes the acts that are its own and hands the others on"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ao_core::fact::{Fact, FactKind, SignalDetail};
@@ -382,9 +382,12 @@ impl World {
             let is_unheard = |it: &Message| {
                 it.state == MessageState::InDoubt && !seen.n_pastes.contains_key(&it.id)
             };
-            let of_it = (seen.messages.values())
-                .filter(|message| message.session == id && !is_unheard(message));
-            let texts: Vec<&str> = of_it.map(|message| message.text.as_str()).collect();
+            let of_it = || seen.messages.values().filter(|message| message.session == id);
+            let unheard: BTreeSet<&str> =
+                of_it().filter(|it| is_unheard(it)).map(|it| it.text.as_str()).collect();
+            // Two messages may say the same.
+            let texts: Vec<&str> =
+                of_it().map(|it| it.text.as_str()).filter(|it| !unheard.contains(it)).collect();
             dice.pick(&texts).unwrap_or("what nobody said").to_owned()
         });
         let told = Told { state, detail, prompt };

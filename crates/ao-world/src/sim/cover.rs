@@ -17,6 +17,11 @@ pub const TIMES_MIN: u64 = 10;
 
 /// What a history cannot meet, and why.
 const UNREACHABLE: &[(&str, &str)] = &[
+    (
+        "rule:adopted",
+        "no history loses its database, or gets an older copy of it: `adoption` in the engine's \
+         tests and `end_to_end::adoption` do",
+    ),
     ("message:expired", "no code lets a message expire: the state is read and never written"),
     (
         "rule:outdated_look",
