@@ -3,6 +3,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ao_core::ids::{BranchName, HomeId, RefName, SessionId, Sha};
 use ao_core::ports::{MarkedBy, WorkspaceError, Worktree};
@@ -19,6 +20,11 @@ const HOME: &str = "ao-home";
 
 /// File beside it that appears once the worktree is complete.
 const READY: &str = "ao-ready";
+
+/// How often worktrees are listed before git's complaint about them is believed, and the pause in
+/// between: it writes what a new one needs within milliseconds.
+const LISTS_MAX: u32 = 5;
+const LIST_PAUSE: Duration = Duration::from_millis(25);
 
 /// An opened repository.
 #[derive(Debug, Clone)]
@@ -197,14 +203,28 @@ impl Repo {
     }
 
     /// Every registered worktree, the main one first.
+    #[expect(clippy::disallowed_methods, reason = "git is waited for, which no test simulates")]
     pub(super) async fn list(&self) -> Result<Vec<Worktree>, WorkspaceError> {
-        let bytes = self.look().args(["worktree", "list", "--porcelain", "-z"]).ok().await?;
+        // One that git is just making, for us or for anybody, is half there for a moment.
+        let mut bytes = self.list_once().await;
+        for _ in 1..LISTS_MAX {
+            if bytes.is_ok() {
+                break;
+            }
+            tokio::time::sleep(LIST_PAUSE).await;
+            bytes = self.list_once().await;
+        }
+        let bytes = bytes?;
         let mut worktrees = parse_worktrees(&bytes);
         for worktree in &mut worktrees {
             // Git calls prunable what lacks its link; ours is about the directory.
             worktree.is_prunable = !worktree.path.is_dir();
         }
         Ok(worktrees)
+    }
+
+    async fn list_once(&self) -> Result<Vec<u8>, WorkspaceError> {
+        self.look().args(["worktree", "list", "--porcelain", "-z"]).ok().await
     }
 
     /// Every linked worktree with its directory below the common one.
